@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, one repository per stage, and the only file that commits."""

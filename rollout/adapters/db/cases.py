@@ -1,0 +1,98 @@
+"""Loads everything that a verdict rests on, for a batch of enrollments: one query per question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from rollout.adapters.db.coverage import read_coverage
+from rollout.domain.cutoff import Case, DueKey, Promise
+from rollout.domain.plan import Deprecation
+from rollout.domain.usage import Coverage, judge_usage
+
+ENROLLMENTS = """
+SELECT e.enrollment_id, e.account_id, e.cohort, e.deadline, e.zone, e.schedule_version,
+       h.reason AS operator_hold
+  FROM enrollments e
+  LEFT JOIN holds h ON h.enrollment_id = e.enrollment_id AND h.code = 'operator'
+        AND h.closed_at IS NULL AND (h.ends_at IS NULL OR h.ends_at > rollout_now())
+ WHERE e.enrollment_id = ANY(:ids) ORDER BY e.deadline, e.enrollment_id
+"""
+KEYS = """
+SELECT k.account_id, k.key_id, u.last_seen
+  FROM keys k LEFT JOIN key_usage u USING (key_id)
+ WHERE k.account_id = ANY(:accounts) AND k.kind = ANY(:kinds) AND k.status = 'active'
+ ORDER BY k.key_id
+"""
+PROMISES = """
+SELECT n.enrollment_id, n.deadline, min(n.delivered_at) AS first_delivered_at,
+       count(DISTINCT n.contact_id)
+         FILTER (WHERE n.schedule_version = e.schedule_version) AS contacts
+  FROM notices n JOIN enrollments e USING (enrollment_id)
+ WHERE n.enrollment_id = ANY(:ids) AND n.state = 'delivered'
+ GROUP BY n.enrollment_id, n.deadline
+"""
+APPROVALS = """
+SELECT c.cohort, (SELECT count(*) FROM approvals a
+                   WHERE (a.deprecation, a.cohort, a.digest) = (c.deprecation, c.cohort, c.digest))
+       AS approvals
+  FROM cohorts c WHERE c.deprecation = :deprecation
+"""
+
+
+def load_cases(
+    connection: Connection, deprecation: Deprecation, enrollment_ids: Sequence[int], *, lock: bool
+) -> Sequence[Case]:
+    """Return the case of each enrollment, earliest deadline first; lock its keys if asked to."""
+    if not enrollment_ids:
+        return []
+
+    def rows(statement: str, **values: Any) -> Sequence[Row[Any]]:
+        return connection.execute(text(statement), values).all()
+
+    enrollments = rows(ENROLLMENTS, ids=list(enrollment_ids))
+    now = connection.execute(text("SELECT rollout_now()")).scalar_one()
+    coverage = read_coverage(connection)
+    approvals = {r.cohort: r.approvals for r in rows(APPROVALS, deprecation=deprecation.name)}
+    kinds = sorted(kind.value for kind in deprecation.kinds)
+    keys = defaultdict(list)
+    locking = KEYS + "FOR UPDATE OF k" if lock else KEYS
+    for row in rows(locking, accounts=[e.account_id for e in enrollments], kinds=kinds):
+        keys[row.account_id].append(_key(row, deprecation, coverage, now))
+    promises = defaultdict(list)
+    for row in rows(PROMISES, ids=list(enrollment_ids)):
+        promises[row.enrollment_id].append(
+            Promise(_utc(row.deadline), _utc(row.first_delivered_at), row.contacts)
+        )
+    return [
+        Case(
+            enrollment_id=e.enrollment_id,
+            deprecation=deprecation.name,
+            account_id=e.account_id,
+            cohort=e.cohort,
+            deadline=_utc(e.deadline),
+            zone=e.zone,
+            schedule_version=e.schedule_version,
+            keys=tuple(keys[e.account_id]),
+            operator_hold=e.operator_hold,
+            approvals=approvals[e.cohort],
+            promises=tuple(promises[e.enrollment_id]),
+        )
+        for e in enrollments
+    ]
+
+
+def _key(row: Row[Any], deprecation: Deprecation, coverage: Coverage, now: datetime) -> DueKey:
+    guards = deprecation.guards
+    usage = judge_usage(
+        row.last_seen, coverage, now=now, window=guards.usage_window, fresh=guards.usage_fresh
+    )
+    return DueKey(row.key_id, row.last_seen, usage)
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)

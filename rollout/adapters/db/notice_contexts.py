@@ -1,0 +1,122 @@
+"""What a message may say, read for a batch of notices with one query per question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from rollout.adapters.db.coverage import read_coverage
+from rollout.domain.notices import Caller, NoticeContext, NoticeKey
+from rollout.domain.plan import Deprecation
+from rollout.domain.usage import Coverage, Usage, judge_usage
+
+MAX_CALLERS = 10  # a message that lists more is not read
+
+PEOPLE = """
+SELECT n.notice_id, n.deadline, n.schedule_version, e.enrollment_id, e.deprecation, e.state,
+       a.account_id, a.name AS account_name, coalesce(c.name, '') AS recipient,
+       coalesce(c.timezone, a.timezone) AS zone, coalesce(c.locale, a.locale) AS locale,
+       s.reason, b.deadline AS previous_deadline
+  FROM notices n JOIN enrollments e USING (enrollment_id) JOIN accounts a USING (account_id)
+  JOIN contacts c USING (contact_id)
+  LEFT JOIN schedules s ON (s.enrollment_id, s.schedule_version)
+        = (n.enrollment_id, n.schedule_version)
+  LEFT JOIN schedules b ON (b.enrollment_id, b.schedule_version)
+        = (n.enrollment_id, n.schedule_version - 1)
+ WHERE n.notice_id = ANY(:ids)
+"""
+KEYS = """
+SELECT k.account_id, k.hint, k.label, u.last_seen
+  FROM keys k LEFT JOIN key_usage u USING (key_id)
+ WHERE k.account_id = ANY(:accounts) AND k.kind = 'rest' AND k.status <> 'revoked'
+ ORDER BY u.last_seen DESC NULLS LAST, k.key_id
+"""
+CALLERS = """
+SELECT account_id, user_agent, network, calls, last_seen FROM (
+  SELECT k.account_id, s.user_agent, s.network, sum(g.count) AS calls,
+         max(g.last_at) AS last_seen,
+         row_number() OVER (PARTITION BY k.account_id ORDER BY sum(g.count) DESC) AS place
+    FROM keys k JOIN sightings g USING (key_id) JOIN sources s USING (source_id)
+   WHERE k.account_id = ANY(:accounts) AND k.kind = 'rest'
+     AND g.last_at > rollout_now() - interval '30 days'
+   GROUP BY k.account_id, s.user_agent, s.network) ranked
+ WHERE place <= :most ORDER BY account_id, place
+"""
+REFUSED = """
+SELECT c.enrollment_id, sum(s.refused) AS refused
+  FROM cutoffs c JOIN enrollments e USING (enrollment_id, schedule_version)
+  JOIN sightings s USING (key_id)
+ WHERE c.enrollment_id = ANY(:enrollments) AND s.last_at > c.cut_at GROUP BY c.enrollment_id
+"""
+
+
+class NoticeContexts:
+    """Reads contexts for notices of any deprecations."""
+
+    def __init__(self, connection: Connection, documents: Mapping[str, Deprecation]) -> None:
+        self._connection = connection
+        self._documents = documents
+
+    def read(self, notice_ids: Sequence[int], now: datetime) -> dict[int, NoticeContext]:
+        """Return the context of each notice."""
+        people = self._rows(PEOPLE, ids=list(notice_ids))
+        accounts = list({person.account_id for person in people})
+        coverage = read_coverage(self._connection)
+        keys = _by(self._rows(KEYS, accounts=accounts), "account_id")
+        callers = _by(self._rows(CALLERS, accounts=accounts, most=MAX_CALLERS), "account_id")
+        enrollments = [person.enrollment_id for person in people]
+        refused = _by(self._rows(REFUSED, enrollments=enrollments), "enrollment_id")
+        contexts = {}
+        for person in people:
+            document = self._documents[person.deprecation]
+            shown = tuple(_key(row, document, coverage, now) for row in keys[person.account_id])
+            contexts[person.notice_id] = NoticeContext(
+                recipient=person.recipient,
+                account_id=person.account_id,
+                account_name=person.account_name,
+                keys=shown,
+                usage=_together(shown),
+                callers=tuple(
+                    Caller(c.user_agent, c.network, int(c.calls), c.last_seen.astimezone(UTC))
+                    for c in callers[person.account_id]
+                ),
+                deadline=person.deadline.astimezone(UTC),
+                previous_deadline=person.previous_deadline,
+                reason=person.reason,
+                refused_since_cutoff=int(sum(r.refused for r in refused[person.enrollment_id])),
+                now=now,
+                zone=person.zone,
+                locale=person.locale,
+                title=document.title,
+                replacement_title=document.replacement.title,
+                replacement_url=document.replacement.url,
+                guide_url=document.guide_url,
+            )
+        return contexts
+
+    def _rows(self, statement: str, **values: Any) -> Sequence[Row[Any]]:
+        return self._connection.execute(text(statement), values).all()
+
+
+def _by(rows: Sequence[Row[Any]], column: str) -> dict[Any, list[Row[Any]]]:
+    grouped: dict[Any, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        grouped[getattr(row, column)].append(row)
+    return grouped
+
+
+def _key(row: Row[Any], document: Deprecation, coverage: Coverage, now: datetime) -> NoticeKey:
+    guards = document.guards
+    usage = judge_usage(
+        row.last_seen, coverage, now=now, window=guards.usage_window, fresh=guards.usage_fresh
+    )
+    return NoticeKey(row.hint, row.label, usage, row.last_seen)
+
+
+def _together(keys: Sequence[NoticeKey]) -> Usage:
+    found = {key.usage for key in keys}
+    return next((u for u in (Usage.IN_USE, Usage.UNKNOWN) if u in found), Usage.UNUSED)

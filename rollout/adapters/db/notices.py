@@ -1,0 +1,299 @@
+"""The SQL of the notices stage: a row is the outbox."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from rollout.adapters.db.notice_contexts import NoticeContexts
+from rollout.adapters.db.plan import SqlPlan
+from rollout.domain.notices import NoticeContext, NoticeState
+from rollout.domain.plan import Step
+from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice
+
+# Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
+CLAIM_ENROLLMENTS = """
+WITH running AS MATERIALIZED (
+  SELECT c.deprecation, c.cohort FROM cohorts c
+   WHERE NOT EXISTS (SELECT 1 FROM pauses p WHERE p.closed_at IS NULL
+                      AND (p.deprecation, p.cohort) = (c.deprecation, c.cohort)))
+SELECT due.enrollment_id FROM running c
+ CROSS JOIN LATERAL (
+       SELECT e.enrollment_id FROM enrollments e
+        WHERE (e.deprecation, e.cohort) = (c.deprecation, c.cohort)
+          AND e.next_notice_at <= rollout_now()
+        ORDER BY e.next_notice_at LIMIT :limit FOR UPDATE SKIP LOCKED) due
+ LIMIT :limit
+"""
+
+# A statement of its own, so that it sees what it has locked and not what was there when the claim
+# began. `rest` is the only kind that can ever be in scope (M0): mobile keys are not even counted.
+CLAIMED = """
+SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.schedule_version,
+       e.told_until, k.keys, k.last_seen, c.cut_at, coalesce(c.refused, 0) AS refused_since_cutoff
+  FROM enrollments e
+  LEFT JOIN LATERAL (
+       SELECT max(c.cut_at) AS cut_at, sum(s.refused) AS refused
+         FROM cutoffs c LEFT JOIN sightings s ON s.key_id = c.key_id AND s.last_at > c.cut_at
+        WHERE e.state = 'cut' AND c.enrollment_id = e.enrollment_id
+          AND c.schedule_version = e.schedule_version) c ON true
+  CROSS JOIN LATERAL (
+       SELECT count(*) AS keys, max(u.last_seen) AS last_seen
+         FROM keys LEFT JOIN key_usage u USING (key_id)
+        WHERE keys.account_id = e.account_id AND keys.kind = 'rest'
+          AND (keys.status = 'active' OR e.state = 'cut')) k
+ WHERE e.enrollment_id = ANY(:ids) ORDER BY e.enrollment_id
+"""
+
+# One random id for the batch: a million of them would cost more than the rows.
+ADD = """
+INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
+                     deadline, message_id, state, reason, due_at, attempt_at)
+SELECT n.enrollment_id, c.contact_id, :step, :template, :required, e.schedule_version, e.deadline,
+       '<' || batch.id || '.' || e.enrollment_id || '.' || c.contact_id || '@' || :domain || '>',
+       CASE WHEN n.skipped IS NOT NULL OR c.deliverability = 'bounced' THEN 'skipped'
+            ELSE 'pending' END,
+       coalesce(n.skipped, CASE WHEN c.deliverability = 'bounced'
+                                THEN 'the address was refused for good' END),
+       rollout_now(), rollout_now()
+  FROM unnest(CAST(:enrollment_ids AS bigint[]), CAST(:skipped AS text[]))
+       AS n (enrollment_id, skipped)
+ CROSS JOIN (SELECT gen_random_uuid() AS id OFFSET 0) batch
+  JOIN enrollments e USING (enrollment_id)
+  JOIN contacts c ON c.account_id = e.account_id
+ON CONFLICT (enrollment_id, contact_id, step, schedule_version) DO NOTHING
+"""
+
+TOLD = "('sending', 'sent', 'delivered', 'uncertain')"
+
+LEASE = """
+WITH due AS MATERIALIZED (
+  SELECT notice_id FROM notices
+   WHERE state IN ('pending', 'retry') AND attempt_at <= rollout_now()
+   ORDER BY attempt_at, notice_id LIMIT :limit FOR UPDATE SKIP LOCKED)
+UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
+       leased_until = rollout_now() + :length
+  FROM due, enrollments e, contacts c
+ WHERE n.notice_id = due.notice_id AND e.enrollment_id = n.enrollment_id
+   AND c.contact_id = n.contact_id
+RETURNING n.notice_id, n.lease, n.enrollment_id, e.account_id, n.step, n.template, n.required,
+          c.email, n.message_id, n.attempts
+"""
+
+# A warning is out of date once its schedule has moved or its account left; what follows the
+# cutoff is out of date once the key is back.
+BEGIN = """
+UPDATE notices n SET state = 'sending', attempts = attempts + 1,
+       leased_until = rollout_instant() + :length
+  FROM enrollments e
+ WHERE n.notice_id = :notice_id AND n.lease = :lease AND n.state = 'leased'
+   AND e.enrollment_id = n.enrollment_id AND e.schedule_version = n.schedule_version
+   AND e.state <> 'exempt' AND (e.state <> 'cut' OR n.due_at >= n.deadline)
+"""
+
+REAP = """
+WITH expired AS MATERIALIZED (
+  SELECT notice_id, state FROM notices
+   WHERE state IN ('leased', 'sending') AND leased_until <= rollout_now()
+   ORDER BY leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED)
+UPDATE notices n SET lease = n.lease + 1, attempt_at = rollout_now(),
+       state = CASE WHEN x.state = 'leased' THEN 'pending'
+                    WHEN n.required AND n.attempts < 2 THEN 'retry' ELSE 'uncertain' END,
+       reason = CASE WHEN x.state = 'sending'
+                     THEN 'the sender died while sending: it may have arrived' END
+  FROM expired x WHERE n.notice_id = x.notice_id
+RETURNING CASE WHEN x.state = 'leased' THEN 'due again'
+               WHEN n.state = 'retry' THEN 'sent again' ELSE 'uncertain' END AS fate
+"""
+
+
+class SqlNotices:
+    """Implements ``services.ports.notices`` on one connection."""
+
+    def __init__(self, connection: Connection, mail_domain: str) -> None:
+        self._connection = connection
+        self._mail_domain = mail_domain  # the right-hand side of every Message-ID
+
+    def claim_enrollments(self, limit: int) -> Sequence[DueEnrollment]:
+        """Lock enrollments whose next step is due and whose cohort is not paused."""
+        claimed = self._connection.execute(text(CLAIM_ENROLLMENTS), {"limit": limit}).scalars()
+        rows = self._connection.execute(text(CLAIMED), {"ids": list(claimed)})
+        return [DueEnrollment(**row) for row in rows.mappings()]
+
+    def add(self, notices: Sequence[NewNotice]) -> int:
+        """Write the rows: one per contact. One that exists already stays as it is."""
+        by_step: dict[Step, list[NewNotice]] = defaultdict(list)
+        for notice in notices:
+            by_step[notice.step].append(notice)
+        return sum(self._add(step, told) for step, told in by_step.items())
+
+    def _add(self, step: Step, notices: Sequence[NewNotice]) -> int:
+        result = self._connection.execute(
+            text(ADD),
+            {
+                "domain": self._mail_domain,
+                "step": step.name,
+                "template": step.template,
+                "required": step.required,
+                "enrollment_ids": [n.enrollment_id for n in notices],
+                "skipped": [n.skipped for n in notices],
+            },
+        )
+        return result.rowcount
+
+    def advance(self, steps: Sequence[tuple[int, datetime | None]], told_until: datetime) -> None:
+        """Note per enrollment when its next step is due, and that it is told until now."""
+        self._connection.execute(
+            text(
+                "UPDATE enrollments e SET next_notice_at = n.at, told_until = :told_until"
+                "  FROM unnest(CAST(:ids AS bigint[]), CAST(:ats AS timestamptz[])) AS n (id, at)"
+                " WHERE e.enrollment_id = n.id"
+            ),
+            {"ids": [s[0] for s in steps], "ats": [s[1] for s in steps], "told_until": told_until},
+        )
+
+    def anybody_told(self, enrollment_id: int) -> bool:
+        """Say whether anybody was, or may have been, told a date of this enrollment."""
+        told: bool = self._connection.execute(
+            text(
+                f"SELECT EXISTS (SELECT 1 FROM notices WHERE enrollment_id = :id"
+                f" AND state IN {TOLD})"
+            ),
+            {"id": enrollment_id},
+        ).scalar_one()
+        return told
+
+    def supersede(self, enrollment_ids: Sequence[int], reason: str) -> frozenset[int]:
+        """Skip what has not been sent yet, breaking leases; return the contacts it was for."""
+        contacts = self._connection.execute(
+            text(
+                "UPDATE notices SET state = 'skipped', reason = :reason,"
+                " lease = coalesce(lease, 0) + 1 WHERE enrollment_id = ANY(:ids)"
+                " AND state IN ('pending', 'leased', 'retry') RETURNING contact_id"
+            ),
+            {"ids": list(enrollment_ids), "reason": reason},
+        )
+        return frozenset(contacts.scalars())
+
+    def retell(
+        self,
+        enrollment_id: int,
+        *,
+        template: str,
+        version: int,
+        deadline: datetime,
+        also: Collection[int],
+    ) -> int:
+        """Tell the new date to those who were, or may have been, told another, and to ``also``."""
+        result = self._connection.execute(
+            text(
+                "INSERT INTO notices (enrollment_id, contact_id, step, template, required,"
+                " schedule_version, deadline, message_id, due_at, attempt_at)"
+                " SELECT :id, contact_id, :template, :template, true, :version, :deadline,"
+                " '<' || gen_random_uuid() || '@' || :domain || '>', rollout_now(), rollout_now()"
+                f" FROM (SELECT DISTINCT contact_id FROM notices WHERE enrollment_id = :id"
+                f" AND state IN {TOLD} UNION SELECT unnest(CAST(:also AS bigint[]))) told"
+                " ON CONFLICT DO NOTHING"
+            ),
+            {
+                "id": enrollment_id,
+                "template": template,
+                "version": version,
+                "deadline": deadline,
+                "also": list(also),
+                "domain": self._mail_domain,
+            },
+        )
+        return result.rowcount
+
+    def lease(self, limit: int, length: timedelta) -> Sequence[Leased]:
+        """Claim notices that are due to be sent."""
+        rows = self._connection.execute(text(LEASE), {"limit": limit, "length": length})
+        return [Leased(**row) for row in rows.mappings()]
+
+    def addresses(self, enrollment_id: int, step: str) -> Mapping[int, str]:
+        """Return the notices of one step of an enrollment, and to whom they go."""
+        rows = self._connection.execute(
+            text(
+                "SELECT notice_id, email FROM notices JOIN contacts USING (contact_id)"
+                " WHERE enrollment_id = :id AND step = :step ORDER BY email"
+            ),
+            {"id": enrollment_id, "step": step},
+        )
+        return {row.notice_id: row.email for row in rows}
+
+    def begin(self, leased: Leased, length: timedelta) -> bool:
+        """Mark as being sent; False if the lease was lost or the notice is out of date."""
+        result = self._connection.execute(
+            text(BEGIN),
+            {"notice_id": leased.notice_id, "lease": leased.lease, "length": length},
+        )
+        return result.rowcount == 1
+
+    def finish(
+        self,
+        leased: Leased,
+        state: NoticeState,
+        *,
+        reason: str | None = None,
+        retry_at: datetime | None = None,
+    ) -> bool:
+        """Record how it ended; False if the lease was lost meanwhile."""
+        result = self._connection.execute(
+            text(
+                "UPDATE notices SET state = :state, reason = :reason,"
+                " attempt_at = coalesce(:retry_at, attempt_at),"
+                " sent_at = CASE WHEN :state = 'sent' THEN rollout_instant() ELSE sent_at END"
+                " WHERE notice_id = :id AND lease = :lease AND state IN ('leased', 'sending')"
+            ),
+            {
+                "id": leased.notice_id,
+                "lease": leased.lease,
+                "state": state.value,
+                "reason": reason,
+                "retry_at": retry_at,
+            },
+        )
+        return result.rowcount == 1
+
+    def bounce(self, leased: Leased) -> None:
+        """Note that the address itself was refused for good."""
+        self._connection.execute(
+            text(
+                "UPDATE contacts SET deliverability = 'bounced' WHERE contact_id ="
+                " (SELECT contact_id FROM notices WHERE notice_id = :id)"
+            ),
+            {"id": leased.notice_id},
+        )
+
+    def reap(self) -> Mapping[str, int]:
+        """Take back expired leases: unsent ones are due again, half-sent ones are uncertain."""
+        fates = self._connection.execute(text(REAP)).scalars()
+        counts: dict[str, int] = {}
+        for fate in fates:
+            counts[fate] = counts.get(fate, 0) + 1
+        return counts
+
+    def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
+        """Return what the templates may say, for each notice."""
+        plan = SqlPlan(self._connection)
+        documents = {name: plan.deprecation(name) for name in plan.names()}
+        return NoticeContexts(self._connection, documents).read(notice_ids, now)
+
+    def confirm(self, grace: timedelta, limit: int) -> Sequence[tuple[int, str]]:
+        """Call delivered what was accepted and did not bounce within the grace time."""
+        rows = self._connection.execute(
+            text(
+                "WITH quiet AS MATERIALIZED (SELECT notice_id FROM notices WHERE state = 'sent'"
+                " AND sent_at <= rollout_now() - :grace ORDER BY sent_at LIMIT :limit"
+                " FOR UPDATE SKIP LOCKED) UPDATE notices n SET state = 'delivered',"
+                " delivered_at = n.sent_at FROM quiet, enrollments e"
+                " WHERE n.notice_id = quiet.notice_id AND e.enrollment_id = n.enrollment_id"
+                " RETURNING n.enrollment_id, e.account_id"
+            ),
+            {"grace": grace, "limit": limit},
+        )
+        return [(row.enrollment_id, row.account_id) for row in rows]

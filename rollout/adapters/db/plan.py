@@ -1,0 +1,331 @@
+"""The SQL of the plan stage: deprecations, their members, and who has which date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from rollout.adapters.db.copy import copy_rows
+from rollout.adapters.db.coverage import read_coverage
+from rollout.adapters.db.locks import stop_cutting
+from rollout.adapters.deprecation_file import read_deprecation
+from rollout.domain.errors import NotFound
+from rollout.domain.inventory import KeyKind
+from rollout.domain.notices import next_threshold
+from rollout.domain.plan import Candidate, Deprecation, cohort_digest
+from rollout.domain.plan_draft import Change, Enrolled, Member
+from rollout.domain.usage import judge_usage
+from rollout.services.ports.plan import Enrollment, Reschedule
+
+ENROLLMENT = (
+    "enrollment_id, deprecation, account_id, cohort, state, deadline, zone, schedule_version"
+)
+MEMBERS = """
+SELECT a.account_id, a.timezone, a.tier, k.keys, k.last_seen,
+       (SELECT count(*) FROM contacts c WHERE c.account_id = a.account_id) AS contacts,
+       e.enrollment_id, e.cohort, e.deadline, e.state, e.schedule_version, s.cause,
+       EXISTS (SELECT 1 FROM notices n WHERE n.enrollment_id = e.enrollment_id
+                AND n.state IN ('sending', 'sent', 'delivered', 'uncertain')) AS told
+  FROM (SELECT account_id, count(*) AS keys, max(u.last_seen) AS last_seen
+          FROM keys LEFT JOIN key_usage u USING (key_id)
+         WHERE kind = ANY(:kinds) AND status = 'active' GROUP BY account_id) k
+  JOIN accounts a USING (account_id)
+  LEFT JOIN enrollments e ON e.account_id = a.account_id AND e.deprecation = :deprecation
+  LEFT JOIN schedules s USING (enrollment_id, schedule_version)
+ ORDER BY a.account_id
+"""
+
+# Keys are locked in the order of their ids, here as everywhere: whoever locks many of them would
+# else wait crosswise for somebody who locks the same ones.
+TELL_GATEWAYS = """
+WITH theirs AS MATERIALIZED (
+  SELECT key_id FROM keys WHERE account_id = ANY(:accounts) AND status <> 'revoked'
+   ORDER BY key_id FOR UPDATE)
+UPDATE keys SET version = version + 1, changed_at = rollout_instant()
+  FROM theirs WHERE keys.key_id = theirs.key_id
+"""
+
+
+class SqlPlan:
+    """Implements ``services.ports.plan`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def names(self) -> list[str]:
+        """Return the names of all deprecations."""
+        rows = self._connection.execute(
+            text("SELECT deprecation FROM deprecations ORDER BY deprecation")
+        )
+        return list(rows.scalars())
+
+    def document(self, name: str) -> str | None:
+        """Return the YAML text that was applied, or None."""
+        document: str | None = self._connection.execute(
+            text("SELECT document FROM deprecations WHERE deprecation = :name"), {"name": name}
+        ).scalar()
+        return document
+
+    def deprecation(self, name: str) -> Deprecation:
+        """Return the deprecation as it was applied; raise ``NotFound`` where there is none."""
+        document = self.document(name)
+        if document is None:
+            known = ", ".join(self.names()) or "none has been applied yet"
+            raise NotFound(f"there is no deprecation {name!r} (known: {known})")
+        return _parsed(document, name)
+
+    def lock(self, name: str) -> None:
+        """Make other applications of this deprecation wait for this one."""
+        self._connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended('deprecation:' || :name, 0))"),
+            {"name": name},
+        )
+
+    def save(self, deprecation: Deprecation, document: str, operator: str) -> None:
+        """Write the deprecation and its cohorts. Nothing of it is cut meanwhile."""
+        stop_cutting(self._connection, deprecation.name)
+        self._connection.execute(
+            text(
+                "INSERT INTO deprecations (deprecation, document, applied_by)"
+                " VALUES (:name, :document, :operator) ON CONFLICT (deprecation) DO UPDATE"
+                " SET document = excluded.document, applied_by = excluded.applied_by,"
+                " applied_at = excluded.applied_at"
+            ),
+            {"name": deprecation.name, "document": document, "operator": operator},
+        )
+        for position, cohort in enumerate(deprecation.cohorts, start=1):
+            self._connection.execute(
+                text(
+                    "INSERT INTO cohorts (deprecation, cohort, position, digest)"
+                    " VALUES (:name, :cohort, :position, :digest)"
+                    " ON CONFLICT (deprecation, cohort) DO UPDATE"
+                    " SET position = excluded.position, digest = excluded.digest"
+                ),
+                {
+                    "name": deprecation.name,
+                    "cohort": cohort.name,
+                    "position": position,
+                    "digest": cohort_digest(deprecation, cohort),
+                },
+            )
+
+    def members(self, deprecation: Deprecation, now: datetime) -> Iterator[Member]:
+        """Stream every account that has active keys of the deprecation's kinds."""
+        coverage = read_coverage(self._connection)
+        rows = self._connection.execute(
+            text(MEMBERS),
+            {"deprecation": deprecation.name, "kinds": _names(deprecation.kinds)},
+            execution_options={"stream_results": True, "yield_per": 5000},
+        )
+        guards = deprecation.guards
+        for row in rows:
+            usage = judge_usage(
+                row.last_seen,
+                coverage,
+                now=now,
+                window=guards.usage_window,
+                fresh=guards.usage_fresh,
+            )
+            candidate = Candidate(row.account_id, row.timezone, row.tier, usage)
+            yield Member(candidate, row.keys, row.contacts, _enrolled(row))
+
+    def enroll(self, deprecation: Deprecation, changes: Sequence[Change]) -> None:
+        """Give accounts their first date. A reminder whose time has passed is due at once."""
+        ids = self._new_ids(len(changes))
+        copy_rows(
+            self._connection,
+            "enrollments",
+            (
+                *("enrollment_id", "deprecation", "account_id", "cohort", "deadline", "wall"),
+                *("zone", "planned_usage", "next_check_at", "next_notice_at"),
+            ),
+            (
+                (
+                    enrollment_id,
+                    deprecation.name,
+                    change.member.candidate.account_id,
+                    change.cohort,
+                    change.deadline.instant,
+                    change.deadline.wall,
+                    change.deadline.zone,
+                    change.member.candidate.usage.value,
+                    change.deadline.instant,
+                    next_threshold(deprecation.warnings, change.deadline.instant),
+                )
+                for enrollment_id, change in zip(ids, changes, strict=True)
+            ),
+        )
+        copy_rows(
+            self._connection,
+            "schedules",
+            ("enrollment_id", "schedule_version", "deadline", "cause"),
+            (
+                (enrollment_id, 1, change.deadline.instant, "plan")
+                for enrollment_id, change in zip(ids, changes, strict=True)
+            ),
+        )
+        self._tell_gateways([change.member.candidate.account_id for change in changes])
+
+    def lock_enrollments(self, account_id: str, deprecation: str | None) -> list[Enrollment]:
+        """Lock and return the enrollments of an account, or those in one deprecation."""
+        rows = self._connection.execute(
+            text(
+                f"SELECT {ENROLLMENT} FROM enrollments WHERE account_id = :account_id"
+                " AND (CAST(:deprecation AS text) IS NULL OR deprecation = :deprecation)"
+                " ORDER BY enrollment_id FOR UPDATE"
+            ),
+            {"account_id": account_id, "deprecation": deprecation},
+        )
+        return [Enrollment(**row) for row in rows.mappings()]
+
+    def lock_enrollment(self, enrollment_id: int) -> Enrollment:
+        """Lock and return one enrollment."""
+        row = (
+            self._connection.execute(
+                text(f"SELECT {ENROLLMENT} FROM enrollments WHERE enrollment_id = :id FOR UPDATE"),
+                {"id": enrollment_id},
+            )
+            .mappings()
+            .one()
+        )
+        return Enrollment(**row)
+
+    def reschedule(self, change: Reschedule) -> int:
+        """Give an enrollment a new date; return the new schedule version."""
+        enrollment, deadline = change.enrollment, change.deadline
+        version = enrollment.schedule_version + 1
+        self._connection.execute(
+            text(
+                "INSERT INTO schedules (enrollment_id, schedule_version, deadline, cause, reason)"
+                " VALUES (:id, :version, :deadline, :cause, :reason)"
+            ),
+            {
+                "id": enrollment.enrollment_id,
+                "version": version,
+                "deadline": deadline.instant,
+                "cause": change.cause,
+                "reason": change.reason,
+            },
+        )
+        self._connection.execute(
+            text(
+                "UPDATE enrollments SET state = 'scheduled', cohort = :cohort,"
+                " deadline = :deadline, wall = :wall, zone = :zone, schedule_version = :version,"
+                " next_check_at = :deadline, next_notice_at = :next_notice_at,"
+                " told_until = :told_until WHERE enrollment_id = :id"
+            ),
+            {
+                "id": enrollment.enrollment_id,
+                "cohort": change.cohort,
+                "deadline": deadline.instant,
+                "wall": deadline.wall,
+                "zone": deadline.zone,
+                "version": version,
+                "next_notice_at": change.next_notice_at,
+                "told_until": change.told_until,
+            },
+        )
+        self._tell_gateways([enrollment.account_id])
+        return version
+
+    def remind_anew(self, name: str) -> None:
+        """Look again which step is due to whom: the reminders have changed."""
+        self._connection.execute(
+            text(
+                "UPDATE enrollments SET next_notice_at = rollout_now()"
+                " WHERE deprecation = :name AND state <> 'exempt'"
+            ),
+            {"name": name},
+        )
+
+    def word_anew(self, name: str) -> None:
+        """Let gateways know what they are to say: the words of the deprecation have changed."""
+        self._connection.execute(
+            text(
+                "UPDATE keys k SET version = version + 1, changed_at = rollout_instant()"
+                "  FROM enrollments e WHERE e.deprecation = :name"
+                "   AND e.account_id = k.account_id AND k.status <> 'revoked'"
+            ),
+            {"name": name},
+        )
+
+    def reassign(self, enrollment: Enrollment, cohort: str) -> None:
+        """Put an enrollment into another cohort; its date stays."""
+        self._connection.execute(
+            text("UPDATE enrollments SET cohort = :cohort WHERE enrollment_id = :id"),
+            {"id": enrollment.enrollment_id, "cohort": cohort},
+        )
+
+    def exempt(self, enrollment: Enrollment) -> None:
+        """Take an account out for good: nothing is due any more."""
+        self._connection.execute(
+            text(
+                "UPDATE enrollments SET state = 'exempt', next_check_at = NULL,"
+                " next_notice_at = NULL WHERE enrollment_id = :id"
+            ),
+            {"id": enrollment.enrollment_id},
+        )
+        self._tell_gateways([enrollment.account_id])
+
+    def reopen(self) -> Sequence[tuple[str, str]]:
+        """Make due what was cut and has live keys since; return deprecations and accounts."""
+        rows = self._connection.execute(
+            text(
+                "UPDATE enrollments e SET state = 'scheduled', next_check_at = rollout_now()"
+                " WHERE e.state = 'cut' AND EXISTS (SELECT 1 FROM keys k"
+                "   WHERE k.account_id = e.account_id AND k.kind = 'rest' AND k.status = 'active')"
+                " RETURNING e.deprecation, e.account_id"
+            )
+        )
+        return [(row.deprecation, row.account_id) for row in rows]
+
+    def look_again(self, enrollment: Enrollment) -> None:
+        """Make the cutoff judge the enrollment anew: something about it has changed."""
+        self._connection.execute(
+            text(
+                "UPDATE enrollments SET next_check_at = deadline"
+                " WHERE enrollment_id = :id AND state = 'scheduled'"
+            ),
+            {"id": enrollment.enrollment_id},
+        )
+
+    def _new_ids(self, count: int) -> list[int]:
+        rows = self._connection.execute(
+            text(
+                "SELECT nextval(pg_get_serial_sequence('enrollments', 'enrollment_id'))"
+                " FROM generate_series(1, :count)"
+            ),
+            {"count": count},
+        )
+        return list(rows.scalars())
+
+    def _tell_gateways(self, account_ids: Sequence[str]) -> None:
+        """Queue these accounts' keys for the relay: what a gateway says of them has changed."""
+        self._connection.execute(text(TELL_GATEWAYS), {"accounts": list(account_ids)})
+
+
+@lru_cache(maxsize=64)
+def _parsed(document: str, name: str) -> Deprecation:
+    return read_deprecation(document, f"deprecation {name}", None)
+
+
+def _names(kinds: frozenset[KeyKind]) -> list[str]:
+    return sorted(kind.value for kind in kinds)
+
+
+def _enrolled(row: Row[Any]) -> Enrolled | None:
+    if row.enrollment_id is None:
+        return None
+    return Enrolled(
+        row.enrollment_id,
+        row.cohort,
+        row.deadline.astimezone(UTC),
+        row.state,
+        row.schedule_version,
+        row.cause,
+        row.told,
+    )

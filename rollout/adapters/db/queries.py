@@ -1,0 +1,98 @@
+"""The SQL of the read models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from rollout.adapters.db.engine import connect
+from rollout.domain.errors import NotFound
+from rollout.services.ports.queries import Row
+
+PAGE = 5_000  # notices read at a time
+
+KEYS = """
+SELECT key_id, kind, status, label, u.count, u.last_seen FROM keys
+  LEFT JOIN key_usage u USING (key_id) WHERE account_id = :account_id ORDER BY key_id
+"""
+CONTACTS = """
+SELECT email, name, role, deliverability FROM contacts WHERE account_id = :account_id
+ ORDER BY email
+"""
+ENROLLMENTS = """
+SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,
+       p.reason AS cohort_paused,
+       (SELECT count(DISTINCT n.contact_id) FROM notices n
+         WHERE n.enrollment_id = e.enrollment_id AND n.state = 'delivered'
+           AND n.deadline = e.deadline) AS people_told
+  FROM enrollments e
+  LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (e.deprecation, e.cohort)
+        AND p.closed_at IS NULL
+ WHERE e.account_id = :account_id ORDER BY e.deprecation
+"""
+HOLDS = """
+SELECT e.deprecation, h.code, h.reason, h.owner, h.opened_at AS since, h.ends_at AS until
+  FROM holds h JOIN enrollments e USING (enrollment_id)
+ WHERE e.account_id = :account_id AND h.closed_at IS NULL ORDER BY h.opened_at
+"""
+DATES = """
+SELECT e.deprecation, s.schedule_version, s.deadline, s.cause, s.reason, s.set_at
+  FROM schedules s JOIN enrollments e USING (enrollment_id)
+ WHERE e.account_id = :account_id ORDER BY s.set_at, s.schedule_version
+"""
+NOTICES = """
+SELECT n.notice_id, e.account_id, c.email AS contact, n.step, n.state, n.due_at, n.sent_at,
+       n.delivered_at, n.reason
+  FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
+ WHERE (CAST(:account_id AS text) IS NULL OR e.account_id = :account_id)
+   AND (CAST(:state AS text) IS NULL OR n.state = :state)
+   AND (CAST(:step AS text) IS NULL OR n.step = :step)
+ ORDER BY n.notice_id DESC LIMIT :limit
+"""
+
+
+class SqlQueries:
+    """Implements ``services.ports.queries`` on pooled connections."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def account(self, account_id: str) -> Row:
+        """Return everything known about an account, or raise ``NotFound``."""
+        found = self._rows("SELECT * FROM accounts WHERE account_id = :id", id=account_id)
+        if not found:
+            raise NotFound(
+                f"there is no account {account_id!r}",
+                fix="`rollout import accounts` brings accounts in",
+            )
+        return {
+            **found[0],
+            "contacts": self._rows(CONTACTS, account_id=account_id),
+            "keys": self._rows(KEYS, account_id=account_id),
+            "enrollments": self._enrollments(account_id),
+            "dates": self._rows(DATES, account_id=account_id),
+        }
+
+    def notices(
+        self, *, account_id: str | None, state: str | None, step: str | None, limit: int | None
+    ) -> Iterator[Row]:
+        """Yield notices, the newest first: all that fit, or ``limit`` of them."""
+        which = {"account_id": account_id, "state": state, "step": step, "limit": limit}
+        with connect(self._engine) as connection:
+            page_by_page = {"stream_results": True, "yield_per": PAGE}
+            rows = connection.execute(text(NOTICES), which, execution_options=page_by_page)
+            yield from (dict(row) for row in rows.mappings())
+
+    def _enrollments(self, account_id: str) -> list[Row]:
+        """Return the enrollments of an account, each with its open holds."""
+        holds = self._rows(HOLDS, account_id=account_id)
+        return [
+            {**row, "holds": [hold for hold in holds if hold["deprecation"] == row["deprecation"]]}
+            for row in self._rows(ENROLLMENTS, account_id=account_id)
+        ]
+
+    def _rows(self, statement: str, **values: Any) -> list[Row]:
+        with connect(self._engine) as connection:
+            return [dict(row) for row in connection.execute(text(statement), values).mappings()]

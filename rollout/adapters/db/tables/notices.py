@@ -1,0 +1,63 @@
+"""Notices: a row is the outbox."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from rollout.adapters.db.tables.base import instant, metadata
+from rollout.adapters.db.tables.inventory import contacts
+from rollout.adapters.db.tables.plan import enrollments
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("enrollment_id", ForeignKey(enrollments.c.enrollment_id), nullable=False),
+    Column("contact_id", ForeignKey(contacts.c.contact_id), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("required", Boolean, nullable=False),
+    Column("schedule_version", Integer, nullable=False),
+    Column("deadline", instant, nullable=False),  # the date that this message tells
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("reason", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease", BigInteger),  # the fence: finishing must name the lease it was claimed with
+    Column("leased_until", instant),
+    Column("due_at", instant, nullable=False),
+    Column("attempt_at", instant, nullable=False),  # not before
+    Column("sent_at", instant),
+    Column("delivered_at", instant),
+    UniqueConstraint("enrollment_id", "contact_id", "step", "schedule_version"),
+    CheckConstraint(
+        "state IN ('pending', 'leased', 'sending', 'sent', 'delivered', 'bounced', 'retry',"
+        " 'uncertain', 'skipped', 'dead')",
+        name="state",
+    ),
+    Index(
+        "ix_notices_due",
+        "attempt_at",
+        postgresql_where=text("state IN ('pending', 'retry')"),
+    ),
+    Index(
+        "ix_notices_leased",
+        "leased_until",
+        postgresql_where=text("state IN ('leased', 'sending')"),
+    ),
+    Index("ix_notices_sent", "sent_at", postgresql_where=text("state = 'sent'")),
+    Index(None, "contact_id"),
+)

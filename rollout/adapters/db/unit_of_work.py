@@ -1,0 +1,85 @@
+"""The unit of work on PostgreSQL: the only file that commits."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from rollout.adapters.db.audit import SqlAudit
+from rollout.adapters.db.clock import SqlClock
+from rollout.adapters.db.cutoff import SqlCutoff
+from rollout.adapters.db.enforcement import SqlEnforcement
+from rollout.adapters.db.engine import connect
+from rollout.adapters.db.guards import SqlGuards
+from rollout.adapters.db.inventory import SqlInventory
+from rollout.adapters.db.notices import SqlNotices
+from rollout.adapters.db.plan import SqlPlan
+from rollout.adapters.db.usage import SqlUsage
+from rollout.domain.errors import Unavailable
+
+# Whatever the server may say because of its own state; the other errors are faults of ours.
+GAVE_UP = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
+
+
+class SqlUnitOfWork:
+    """One transaction on one pooled connection; leaving without ``commit()`` undoes everything."""
+
+    def __init__(self, engine: Engine, mail_domain: str = "rollout.localhost") -> None:
+        self._engine = engine
+        self._mail_domain = mail_domain
+
+    def __enter__(self) -> Self:
+        self._connection = connect(self._engine)
+        self.inventory = SqlInventory(self._connection)
+        self.usage = SqlUsage(self._connection)
+        self.plan = SqlPlan(self._connection)
+        self.guards = SqlGuards(self._connection)
+        self.notices = SqlNotices(self._connection, self._mail_domain)
+        self.cutoff = SqlCutoff(self._connection)
+        self.enforcement = SqlEnforcement(self._connection)
+        self.audit = SqlAudit(self._connection)
+        self.clock = SqlClock(self._connection)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with suppress(DBAPIError):  # where the connection is lost, nothing is left to roll back
+            self._connection.close()  # rolls back whatever was not committed
+        if why := _gave_up(error):
+            raise Unavailable(
+                f"the database gave up: {why}", fix="try again; `rollout doctor` says more"
+            ) from error
+
+    def now(self) -> datetime:
+        """Return the instant at which this transaction began, in UTC, by the database's clock."""
+        at: datetime = self._connection.execute(text("SELECT rollout_now()")).scalar_one()
+        return at.astimezone(UTC)
+
+    def commit(self) -> None:
+        """Make it so; raise ``Unavailable`` where nobody can say whether it was done."""
+        try:
+            self._connection.commit()
+        except DBAPIError as error:
+            if why := _gave_up(error):
+                raise Unavailable(
+                    f"the database gave up at the very end, so it may have been done or not: {why}",
+                    fix="look before you try again",
+                ) from error
+            raise
+
+
+def _gave_up(error: BaseException | None) -> str | None:
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(reason, GAVE_UP):
+        return None
+    return str(reason).partition("\n")[0] or type(reason).__name__

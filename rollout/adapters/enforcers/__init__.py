@@ -1,0 +1,1 @@
+"""Where a key is really switched on or off."""

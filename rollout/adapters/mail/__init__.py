@@ -1,0 +1,1 @@
+"""Mail: render the templates, talk SMTP, know at which phase it failed."""

@@ -1,0 +1,245 @@
+"""Sends letters over SMTP and knows, for each, how far it came.
+
+What the sender may conclude turns on the final dot. Before it is sent, a lost connection means
+"not accepted"; after it, only a reply can tell (RFC 5321, sections 4.2.5 and 4.5.3.2.6).
+``smtplib.sendmail`` does not say on which side of the dot it failed, so the phases are driven one
+by one here.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email.headerregistry import Address
+
+from rollout.adapters.mail.addresses import own, recipient
+from rollout.adapters.mail.message import compose
+from rollout.adapters.mail.one_line import one_line
+from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_url
+from rollout.domain.clock import Clock
+from rollout.services.ports import Letter, MailSession, Outcome, Receipt
+
+# What a server or a network can make smtplib raise. Its own exceptions are OSErrors; a broken
+# base64 challenge is a ValueError.
+_LINE_ERRORS = (OSError, ValueError)
+
+# The first digit of a reply: RFC 5321, section 4.2.1.
+_COMPLETED, _INTERMEDIATE, _TRANSIENT, _PERMANENT = 2, 3, 4, 5
+
+_FINAL_DOT = b".\r\n"
+_SIGN_IN = frozenset({530, 534, 535, 538})  # RFC 4954, section 6: our sign-in, not the letter
+_LONGEST_REPLY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Office:
+    """What all sessions of a mailer share."""
+
+    server: SmtpServer
+    sender: Address
+    reply_to: Address | None
+    timeout: float
+    final_timeout: float
+    clock: Clock
+
+
+class SmtpMailer:
+    """Hands letters to one mail server."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        sender: str,
+        reply_to: str | None,
+        timeout: float,
+        final_timeout: float,
+        clock: Clock,
+    ) -> None:
+        """Read the settings; raise ``BadInput`` for one that cannot be used.
+
+        ``timeout`` and ``final_timeout`` are seconds: for each reply, and for the one after the
+        final dot. The clock only dates the letters.
+        """
+        self._office = _Office(
+            server=parse_smtp_url(url),
+            sender=own("ROLLOUT_MAIL_FROM", sender),
+            reply_to=own("ROLLOUT_MAIL_REPLY_TO", reply_to) if reply_to else None,
+            timeout=timeout,
+            final_timeout=final_timeout,
+            clock=clock,
+        )
+
+    @contextmanager
+    def session(self) -> Iterator[MailSession]:
+        """Open a session; it connects with its first letter and says goodbye on leaving."""
+        session = _Session(self._office)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+class _Session:
+    """One line to the server, used for letter after letter."""
+
+    def __init__(self, office: _Office) -> None:
+        self._office = office
+        self._line: smtplib.SMTP | None = None
+
+    def send(self, *, to: str, message_id: str, letter: Letter) -> Receipt:
+        """Try once to hand a letter over."""
+        try:
+            address = recipient(to)
+        except ValueError as error:
+            return Receipt(Outcome.REFUSED, _shown(error), recipient_refused=True)
+        try:
+            data = self._compose(letter, address, message_id)
+        except ValueError as error:
+            return Receipt(Outcome.REFUSED, f"the letter cannot be written: {_shown(error)}")
+        try:
+            line = self._ready()
+        except _LINE_ERRORS as error:
+            return Receipt(
+                Outcome.TEMPORARY,
+                f"no line to {self._office.server}: {_shown(error)} (nothing to do with the letter:"
+                " check ROLLOUT_SMTP_URL and the mail server)",
+            )
+        if not address.addr_spec.isascii() and not line.has_extn("smtputf8"):
+            return Receipt(
+                Outcome.REFUSED,
+                "the address has characters beyond ASCII, and the mail server offers no SMTPUTF8",
+                recipient_refused=True,
+            )
+        return self._hand_over(line, address.addr_spec, data)
+
+    def close(self) -> None:
+        """Say goodbye, if there is a line; an impolite server is nobody's problem."""
+        if self._line is not None:
+            with suppress(*_LINE_ERRORS):
+                self._line.quit()
+            self._drop()
+
+    def _compose(self, letter: Letter, to: Address, message_id: str) -> bytes:
+        office = self._office
+        data = compose(
+            letter,
+            sender=office.sender,
+            reply_to=office.reply_to,
+            to=to,
+            message_id=message_id,
+            date=office.clock.now(),
+        )
+        return smtplib.quotedata(data.decode()).encode()
+
+    def _ready(self) -> smtplib.SMTP:
+        """Return a line that is at the beginning of a transaction."""
+        if self._line is not None:
+            with suppress(*_LINE_ERRORS):
+                code, _ = self._line.rset()
+                if code // 100 == _COMPLETED:
+                    return self._line
+            self._drop()  # it was closed while we did not need it: open another one
+        self._line = _connect(self._office)
+        return self._line
+
+    def _hand_over(self, line: smtplib.SMTP, to: str, data: bytes) -> Receipt:
+        extended = "" if to.isascii() else " SMTPUTF8 BODY=8BITMIME"
+        line.command_encoding = "utf-8" if extended else "ascii"
+        steps = (
+            ("MAIL", f"FROM:<{self._office.sender.addr_spec}>{extended}", _COMPLETED),
+            ("RCPT", f"TO:<{to}>", _COMPLETED),
+            ("DATA", "", _INTERMEDIATE),
+        )
+        verb = ""
+        try:
+            for verb, arguments, wanted in steps:
+                code, words = line.docmd(verb, arguments)
+                if code // 100 != wanted:
+                    return self._not_accepted(verb, code, words)
+            verb = "text"
+            line.send(data)
+            _set_timeout(line, self._office.final_timeout)
+            line.send(_FINAL_DOT)  # if this fails, the server has not seen it
+        except _LINE_ERRORS as error:
+            self._drop()
+            return Receipt(Outcome.TEMPORARY, f"{verb}: {_shown(error)}")
+        return self._await_verdict(line)
+
+    def _await_verdict(self, line: smtplib.SMTP) -> Receipt:
+        """Read the reply to the final dot. Silence means that nobody knows."""
+        try:
+            code, words = line.getreply()
+            _set_timeout(line, self._office.timeout)
+        except _LINE_ERRORS as error:
+            self._drop()
+            return Receipt(Outcome.UNCERTAIN, f"final dot: {_shown(error)}")
+        if code // 100 == _COMPLETED:
+            return Receipt(Outcome.ACCEPTED, _reply(code, words))
+        if code // 100 in (_TRANSIENT, _PERMANENT):
+            return self._not_accepted("final dot", code, words)
+        self._drop()
+        return Receipt(Outcome.UNCERTAIN, f"final dot: {_reply(code, words)}")
+
+    def _not_accepted(self, verb: str, code: int, words: bytes) -> Receipt:
+        if code // 100 not in (_TRANSIENT, _PERMANENT):
+            self._drop()  # the server and we no longer speak of the same thing
+        reply = f"{verb}: {_reply(code, words)}"
+        if code // 100 != _PERMANENT or code in _SIGN_IN:
+            return Receipt(Outcome.TEMPORARY, reply)
+        # An enhanced code 5.7.x speaks of policy ("relaying denied"), not of a mailbox: RFC 3463.
+        about_recipient = verb == "RCPT" and not words.startswith(b"5.7.")
+        return Receipt(Outcome.REFUSED, reply, recipient_refused=about_recipient)
+
+    def _drop(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+
+def _connect(office: _Office) -> smtplib.SMTP:
+    """Open a line, encrypted and signed in as the settings say; raise one of ``_LINE_ERRORS``."""
+    server = office.server
+    # The name we greet with. The machine's own is often not a full one, and slow to look up.
+    name = office.sender.domain
+    context = ssl.create_default_context()
+    line: smtplib.SMTP
+    if server.tls:
+        line = smtplib.SMTP_SSL(
+            server.host, server.port, name, timeout=office.timeout, context=context
+        )
+    else:
+        line = smtplib.SMTP(server.host, server.port, name, timeout=office.timeout)
+    try:
+        if line.sock is not None:  # the dot follows the text at once, without waiting for an ACK
+            line.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.ehlo_or_helo_if_needed()
+        if server.starttls:
+            line.starttls(context=context)
+        if server.user:
+            line.login(server.user, server.password)
+        line.ehlo_or_helo_if_needed()  # once more after STARTTLS, which forgets the first
+    except _LINE_ERRORS:
+        line.close()
+        raise
+    return line
+
+
+def _set_timeout(line: smtplib.SMTP, seconds: float) -> None:
+    if line.sock is not None:
+        line.sock.settimeout(seconds)
+
+
+def _reply(code: int, words: bytes) -> str:
+    return one_line(f"{code} {words.decode(errors='replace')}", _LONGEST_REPLY)
+
+
+def _shown(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        words = error.smtp_error
+        return _reply(error.smtp_code, words if isinstance(words, bytes) else words.encode())
+    return one_line(str(error) or type(error).__name__, _LONGEST_REPLY)

@@ -1,0 +1,87 @@
+"""Reads ``ROLLOUT_SMTP_URL``. It holds a password, so no message here ever repeats it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from rollout.domain.errors import BadInput
+
+_PORTS = {"smtp": 25, "smtps": 465}
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where and how to hand over mail."""
+
+    host: str
+    port: int
+    tls: bool  # from the first byte on (smtps)
+    starttls: bool  # required, not merely tried
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        """Return what may be shown: host and port."""
+        return f"{self.host}:{self.port}"
+
+
+def parse_smtp_url(url: str) -> SmtpServer:
+    """Read ``smtp://user:password@host:25?starttls=1`` or ``smtps://…``; raise ``BadInput``."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise _bad("its host or port cannot be read") from error
+    if parts.scheme not in _PORTS:
+        raise _bad("it does not begin with smtp:// or smtps://")
+    starttls = _starttls(parts)
+    user, password = _credentials(parts)
+    return SmtpServer(
+        host=_host(parts),
+        port=_PORTS[parts.scheme] if port is None else port,
+        tls=parts.scheme == "smtps",
+        starttls=starttls,
+        user=user,
+        password=password,
+    )
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise _bad("its host is not a host name") from error
+    if not host or any(c.isspace() or not c.isprintable() for c in host):
+        raise _bad("it names no host")
+    return host
+
+
+def _starttls(parts: SplitResult) -> bool:
+    if parts.path not in ("", "/") or parts.fragment:
+        raise _bad("something other than ?starttls=1 follows the host")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    wanted = options.pop("starttls", "0")
+    if options or wanted not in ("0", "1"):
+        raise _bad("the only option is starttls, 0 or 1")
+    if wanted == "1" and parts.scheme == "smtps":
+        raise _bad("smtps is encrypted from the start: STARTTLS does not go with it")
+    return wanted == "1"
+
+
+def _credentials(parts: SplitResult) -> tuple[str, str]:
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(user) != bool(password):
+        raise _bad("a user needs a password, and the reverse")
+    if not (user + password).isascii():
+        raise _bad("user and password must be ASCII: smtplib signs in with nothing else")
+    return user, password
+
+
+def _bad(why: str) -> BadInput:
+    return BadInput(
+        f"ROLLOUT_SMTP_URL cannot be used: {why}",
+        fix="write it like smtp://user:password@mail.example.com:587?starttls=1, with any of"
+        " / ? # @ : % in user or password percent-encoded",
+    )

@@ -1,0 +1,92 @@
+"""Renders every template with sample values: a mistake shows before anybody is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from rollout.domain.errors import BadInput
+from rollout.domain.notices import Caller, NoticeContext, NoticeKey
+from rollout.domain.usage import Usage
+from rollout.services.ports import Letter, Renderer
+
+MOST_BYTES = 100_000  # Gmail cuts off a longer HTML part
+HOSTILE = "<script>alert(1)</script>"
+
+_DEADLINE = datetime(2027, 4, 13, 14, 0, tzinfo=UTC)
+
+
+def sample_context(
+    usage: Usage = Usage.IN_USE, *, before: timedelta | None = None
+) -> NoticeContext:
+    """Return an invented account, ``before`` its deadline (30 days; negative: after it)."""
+    now = _DEADLINE - (timedelta(days=30) if before is None else before)
+    called = now - timedelta(hours=5, minutes=14)
+    in_use = usage is Usage.IN_USE
+    return NoticeContext(
+        recipient="dev@acme.example",
+        account_id="acme-123",
+        account_name="Acme",
+        keys=(
+            NoticeKey("…9f3a", "Production server", usage, called if in_use else None),
+            NoticeKey("…77b1", "", Usage.UNUSED if in_use else usage, None),
+        ),
+        usage=usage,
+        callers=(
+            Caller("python-requests/2.31.0", "203.0.113.0/24", 12_345, called),
+            Caller("Zapier", "198.51.100.0/24", 1, called - timedelta(days=9)),
+        )
+        if in_use
+        else (),
+        deadline=_DEADLINE,
+        previous_deadline=_DEADLINE - timedelta(days=14),
+        reason="Asked for by Acme: their release is two weeks late.",
+        refused_since_cutoff=1_204 if in_use else 0,
+        now=now,
+        zone="Europe/Berlin",
+        locale="en",
+        title="API keys",
+        replacement_title="access tokens",
+        replacement_url="https://developers.example.com/access-tokens",
+        guide_url="https://developers.example.com/keys-to-tokens",
+    )
+
+
+def check_templates(renderer: Renderer) -> list[str]:
+    """Return one sentence for each thing wrong with a template; none means that all can be sent."""
+    try:
+        names = renderer.templates()
+    except BadInput as error:
+        return [error.message]
+    problems = (problem for name in sorted(names) for problem in _check(renderer, name))
+    return list(dict.fromkeys(problems))  # each once, though several samples may show it
+
+
+def _check(renderer: Renderer, name: str) -> Iterator[str]:
+    for context in _variants():
+        try:
+            letter = renderer.render(name, context)
+        except BadInput as error:
+            yield error.message
+        else:
+            yield from _faults(name, letter)
+
+
+def _variants() -> Iterator[NoticeContext]:
+    """Yield samples that between them take every branch a template is likely to have."""
+    for usage in Usage:
+        yield sample_context(usage)
+        yield sample_context(usage, before=timedelta(days=-1))
+    bare = replace(sample_context(), previous_deadline=None, reason=None, callers=())
+    yield bare
+    yield replace(bare, account_name=HOSTILE, reason=HOSTILE, recipient=HOSTILE)
+
+
+def _faults(name: str, letter: Letter) -> Iterator[str]:
+    if not letter.text.strip():
+        yield f"{name}/body.txt is empty"
+    if HOSTILE in letter.html:
+        yield f"{name}/body.html shows a value unescaped"
+    if len(letter.html.encode()) > MOST_BYTES:
+        yield f"{name}/body.html is longer than {MOST_BYTES:,} bytes"

@@ -1,0 +1,1 @@
+"""The command line: one file per command group, each verb one call of a service."""

@@ -1,0 +1,52 @@
+"""The argument tree. Each command group is a module of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from rollout.cli.account import account
+from rollout.cli.audit import audit
+from rollout.cli.cohort import cohort
+from rollout.cli.cutoff import cutoff
+from rollout.cli.demo.command import demo
+from rollout.cli.deprecation import deprecation
+from rollout.cli.doctor import doctor
+from rollout.cli.gateway import gateway, web
+from rollout.cli.imports import imports
+from rollout.cli.imports_usage import import_usage
+from rollout.cli.notice import notice
+from rollout.cli.output import print_error
+from rollout.cli.processes import clock, migrate, up, worker
+from rollout.cli.usage import usage
+from rollout.domain.errors import RolloutError
+
+app = typer.Typer(
+    name="rollout",
+    help="Retire an API credential on schedule without breaking the customers who still use it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(imports)
+imports.command("usage")(import_usage)
+app.add_typer(account, name="account")
+app.add_typer(cohort, name="cohort")
+app.add_typer(cutoff, name="cutoff")
+app.add_typer(deprecation, name="deprecation")
+app.add_typer(notice, name="notice")
+app.add_typer(usage)
+app.add_typer(audit, name="audit")
+
+for command in (demo, up, migrate, web, gateway, worker, clock, doctor):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; exit with 0 (fine), 1 (refused or failed) or 2 (wrong usage)."""
+    try:
+        app()
+    except RolloutError as error:
+        print_error(error)
+        sys.exit(1)

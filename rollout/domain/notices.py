@@ -1,0 +1,111 @@
+"""Notices: which step is due now, what is said, and which states a message goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rollout.domain.plan import Step
+from rollout.domain.usage import Usage
+
+
+class NoticeState(StrEnum):
+    """Where a notice stands. Only ``delivered`` counts as a promise (T0)."""
+
+    PENDING = "pending"
+    LEASED = "leased"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    RETRY = "retry"
+    UNCERTAIN = "uncertain"  # the connection died after the final dot: it may have arrived
+    SKIPPED = "skipped"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeKey:
+    """A key as a message may show it."""
+
+    hint: str
+    label: str
+    usage: Usage
+    last_seen: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who still calls with the account's keys, by the evidence of the last 30 days."""
+
+    user_agent: str
+    network: str
+    count: int
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeContext:
+    """Everything a template may name. All instants are aware UTC; ``zone`` is the reader's."""
+
+    recipient: str
+    account_id: str
+    account_name: str
+    keys: tuple[NoticeKey, ...]
+    usage: Usage  # of the account's keys as a whole: in use if any is, unknown before unused
+    callers: tuple[Caller, ...]  # most calls first, at most ten
+    deadline: datetime
+    previous_deadline: datetime | None  # told before, where the date has moved
+    reason: str | None  # of the extension or restore, in the operator's words
+    refused_since_cutoff: int
+    now: datetime
+    zone: str  # IANA name
+    locale: str  # such as en or de_AT
+    title: str  # what is retired: "API keys"
+    replacement_title: str
+    replacement_url: str
+    guide_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The step to send now, and the staler ones that it stands for."""
+
+    step: Step
+    superseded: tuple[Step, ...]
+
+
+def due_steps(
+    steps: Sequence[Step], deadline: datetime, *, since: datetime | None, now: datetime
+) -> Choice | None:
+    """Choose by "threshold passed and not yet told": the tightest wins.
+
+    ``since`` is the instant up to which this schedule has been told already, or None at first.
+    """
+    passed = sorted(
+        (
+            step
+            for step in steps
+            if deadline + step.offset <= now and (since is None or deadline + step.offset > since)
+        ),
+        key=lambda step: step.offset,
+    )
+    return Choice(passed[-1], tuple(passed[:-1])) if passed else None
+
+
+def next_threshold(
+    steps: Sequence[Step], deadline: datetime, after: datetime | None = None
+) -> datetime | None:
+    """Return the first instant, later than ``after`` if given, at which one of the steps is due."""
+    thresholds = (deadline + step.offset for step in steps)
+    return min((at for at in thresholds if after is None or at > after), default=None)
+
+
+def retry_delay(attempts: int) -> timedelta:
+    """Return how long to wait after ``attempts`` earlier ones: 30 s, doubling, up to eight hours.
+
+    Short at first, because a greylisting server takes the message after a minute or five.
+    """
+    return min(timedelta(seconds=30 << attempts), timedelta(hours=8))

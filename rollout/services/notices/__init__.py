@@ -1,0 +1,5 @@
+"""Notices: a row is the outbox.
+
+scheduling    a step is due: one row per person, claimed and written in one transaction
+delivery      claim rows, hand them to the mail server, record how each attempt ended
+"""

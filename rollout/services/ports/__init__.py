@@ -1,0 +1,30 @@
+"""What the services need of the world, as Protocols.
+
+``adapters/`` implements them; ``rollout/testing.py`` ships a fake of each one that is not the
+database. The database is never faked: tests run on a real one (docs/decisions/0003).
+"""
+
+from rollout.services.ports.feeds import Keyless, Log, Reading, Unreadable, UsageFeed
+from rollout.services.ports.mail import Letter, Mailer, MailSession, Outcome, Receipt, Renderer
+from rollout.services.ports.task_queue import TaskQueue
+from rollout.services.ports.unit_of_work import StartUnitOfWork, UnitOfWork
+from rollout.services.ports.verdicts import Sync, VerdictStore
+
+__all__ = [
+    "Keyless",
+    "Letter",
+    "Log",
+    "MailSession",
+    "Mailer",
+    "Outcome",
+    "Reading",
+    "Receipt",
+    "Renderer",
+    "StartUnitOfWork",
+    "Sync",
+    "TaskQueue",
+    "UnitOfWork",
+    "Unreadable",
+    "UsageFeed",
+    "VerdictStore",
+]

@@ -1,0 +1,65 @@
+"""Mail: a renderer, and a mailer that says exactly how each attempt ended."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from rollout.domain.notices import NoticeContext
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A rendered message: one subject line, a text part and an HTML part."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class Renderer(Protocol):
+    """Turns a template and its context into a letter."""
+
+    def templates(self) -> frozenset[str]:
+        """Return the names of the templates that can be rendered."""
+        ...
+
+    def render(self, template: str, context: NoticeContext) -> Letter:
+        """Render; raise ``BadInput`` that names the template, the line and the unknown name."""
+        ...
+
+
+class Outcome(StrEnum):
+    """How one attempt to send ended."""
+
+    ACCEPTED = "accepted"  # the server took responsibility: 250 after the final dot
+    TEMPORARY = "temporary"  # known not accepted: a 4xx reply, or no connection; try again
+    REFUSED = "refused"  # known not accepted, for good: a 5xx reply
+    UNCERTAIN = "uncertain"  # the connection died after the final dot: nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The outcome of one attempt and the server's own words."""
+
+    outcome: Outcome
+    reply: str
+    recipient_refused: bool = False  # the refusal was about this address (RCPT TO), not the text
+
+
+class MailSession(Protocol):
+    """An open line to a mail server; it reconnects by itself."""
+
+    def send(self, *, to: str, message_id: str, letter: Letter) -> Receipt:
+        """Try once to hand a letter over. Never raises for what a server or a network does."""
+        ...
+
+
+class Mailer(Protocol):
+    """Hands out sessions."""
+
+    def session(self) -> AbstractContextManager[MailSession]:
+        """Open a session; it is closed on leaving."""
+        ...

@@ -1,0 +1,131 @@
+"""What the notices stage asks of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from rollout.domain.notices import NoticeContext, NoticeState
+from rollout.domain.plan import Step
+
+
+@dataclass(frozen=True, slots=True)
+class DueEnrollment:
+    """An enrollment for which a step is due, its row locked."""
+
+    enrollment_id: int
+    deprecation: str
+    account_id: str
+    state: str
+    deadline: datetime
+    schedule_version: int
+    told_until: datetime | None
+    keys: int  # in scope and, before the deadline, active
+    last_seen: datetime | None
+    refused_since_cutoff: int
+    cut_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    """One step for everybody of an account, whose enrollment is locked.
+
+    It tells the enrollment's present deadline. With ``skipped`` it is only recorded, not sent.
+    """
+
+    enrollment_id: int
+    step: Step
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A notice that this worker may send; whoever finishes it names the lease."""
+
+    notice_id: int
+    lease: int
+    enrollment_id: int
+    account_id: str
+    step: str
+    template: str
+    required: bool
+    email: str
+    message_id: str
+    attempts: int
+
+
+class NoticesRepository(Protocol):
+    """Speaks inside one unit of work."""
+
+    def claim_enrollments(self, limit: int) -> Sequence[DueEnrollment]:
+        """Lock enrollments whose next step is due and whose cohort is not paused."""
+        ...
+
+    def add(self, notices: Sequence[NewNotice]) -> int:
+        """Write the rows: one per contact. One that exists already stays as it is."""
+        ...
+
+    def advance(self, steps: Sequence[tuple[int, datetime | None]], told_until: datetime) -> None:
+        """Note per enrollment when its next step is due, and that it is told until now."""
+        ...
+
+    def anybody_told(self, enrollment_id: int) -> bool:
+        """Say whether anybody was, or may have been, told a date of this enrollment."""
+        ...
+
+    def supersede(self, enrollment_ids: Sequence[int], reason: str) -> frozenset[int]:
+        """Skip what has not been sent yet; return the contacts it was for."""
+        ...
+
+    def retell(
+        self,
+        enrollment_id: int,
+        *,
+        template: str,
+        version: int,
+        deadline: datetime,
+        also: Collection[int],
+    ) -> int:
+        """Tell the new date to those who were, or may have been, told another, and to ``also``."""
+        ...
+
+    def lease(self, limit: int, length: timedelta) -> Sequence[Leased]:
+        """Claim notices that are due to be sent."""
+        ...
+
+    def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
+        """Return what the templates may say, for each notice."""
+        ...
+
+    def addresses(self, enrollment_id: int, step: str) -> Mapping[int, str]:
+        """Return the notices of one step of an enrollment, and to whom they go."""
+        ...
+
+    def begin(self, leased: Leased, length: timedelta) -> bool:
+        """Mark as being sent; False if the lease was lost or the notice is out of date."""
+        ...
+
+    def finish(
+        self,
+        leased: Leased,
+        state: NoticeState,
+        *,
+        reason: str | None = None,
+        retry_at: datetime | None = None,
+    ) -> bool:
+        """Record how it ended; False if the lease was lost meanwhile."""
+        ...
+
+    def bounce(self, leased: Leased) -> None:
+        """Note that the address itself was refused for good."""
+        ...
+
+    def reap(self) -> Mapping[str, int]:
+        """Take back expired leases: unsent ones are due again, half-sent ones are uncertain."""
+        ...
+
+    def confirm(self, grace: timedelta, limit: int) -> Sequence[tuple[int, str]]:
+        """Call delivered what was accepted and did not bounce within the grace time."""
+        ...

@@ -1,0 +1,22 @@
+"""Read models: rows as the command line and, later, the pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+Row = Mapping[str, Any]
+
+
+class Queries(Protocol):
+    """Reads outside of any unit of work; what it returns may be a moment old."""
+
+    def account(self, account_id: str) -> Row:
+        """Return everything known about an account, or raise ``NotFound``."""
+        ...
+
+    def notices(
+        self, *, account_id: str | None, state: str | None, step: str | None, limit: int | None
+    ) -> Iterator[Row]:
+        """Yield notices, the newest first: all that fit, or ``limit`` of them."""
+        ...

@@ -1,0 +1,118 @@
+"""What the usage stage asks of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rollout.domain.usage import Coverage, HourlyUse
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """How a log's sightings entered the tables."""
+
+    counted: int
+    repeated: int  # events that had been counted before, in this log or in another
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFile:
+    """A log that was taken in, known by the SHA-256 of its decompressed bytes."""
+
+    digest: bytes
+    feed: str
+    name: str
+    events: int
+    keyless: int
+    unreadable: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """A key that was seen but never registered, and the account that its logs agree on."""
+
+    key_id: str
+    account_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """What is known of one key's use; a key that nobody registered has no kind."""
+
+    key_id: str
+    account_id: str | None
+    kind: str | None
+    status: str | None
+    count: int
+    refused: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """All calls under one normalised user agent."""
+
+    source: str  # the normalised user agent
+    user_agent: str  # one of those that were logged
+    networks: int
+    accounts: int
+    keys: int
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class UsageRepository(Protocol):
+    """Speaks inside one unit of work."""
+
+    def stage(self, uses: Iterable[HourlyUse]) -> None:
+        """Set uses aside, for ``merge`` in the same unit of work. Nobody else waits for it."""
+        ...
+
+    def merge(self, feed: str) -> Merged:
+        """Add what was staged to the feed, its sources, the sightings and the last use of keys.
+
+        Rows are locked in one order, so several imports may run at once; one may wait for another.
+        """
+        ...
+
+    def knows_file(self, digest: bytes) -> bool:
+        """Say whether a log with these bytes was taken in before."""
+        ...
+
+    def add_file(self, file: ImportedFile) -> bool:
+        """Note a log of a merged feed; False: somebody else has just taken in the same bytes."""
+        ...
+
+    def unknown_keys(self, limit: int) -> tuple[int, Sequence[str]]:
+        """Count the keys that nobody registered, and name the first few."""
+        ...
+
+    def adoptable(self, limit: int) -> Sequence[UnknownKey]:
+        """Read unknown keys whose account the logs name without contradiction."""
+        ...
+
+    def adopt(self, keys: Sequence[UnknownKey]) -> int:
+        """Register unknown keys under their accounts; return how many accounts were new."""
+        ...
+
+    def coverage(self) -> Coverage:
+        """Return what the feeds cover."""
+        ...
+
+    def keys(self, after: str, limit: int) -> Sequence[KeyRow]:
+        """Read the next registered keys in the order of their ids, used or not."""
+        ...
+
+    def unregistered_keys(self, after: str, limit: int) -> Sequence[KeyRow]:
+        """Read the next keys that were seen but never registered, in the order of their ids."""
+        ...
+
+    def sources(self) -> Sequence[SourceRow]:
+        """Read all sources, the busiest first."""
+        ...

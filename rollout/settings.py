@@ -1,0 +1,165 @@
+"""Settings: environment variables ``ROLLOUT_…``, read once, here only.
+
+Every setting can also be given as ``ROLLOUT_…_FILE``, the path of a file that holds the value
+(for secrets mounted by an orchestrator). A ``ROLLOUT_…`` variable that is not known is an error,
+because a misspelt setting would otherwise be silently ignored.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from rollout.domain.errors import BadInput
+
+PREFIX = "ROLLOUT_"
+
+
+def _default_data_dir() -> Path:
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib/rollout")
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "rollout"
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"  # a container's user may have no name
+
+
+def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
+    metadata = {"doc": doc, "secret": secret}
+    if callable(default):
+        return field(default_factory=default, repr=not secret, metadata=metadata)
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings; the documentation of each is its ``doc`` (``docs/settings.md`` lists them)."""
+
+    environment: str = _setting(
+        "development",
+        "`development` or `production`; production refuses embedded servers and default secrets",
+    )
+    data_dir: Path = _setting(
+        _default_data_dir, "where embedded servers keep their data, and the generated pepper"
+    )
+    database_url: str | None = _setting(
+        None,
+        "`postgresql://user:password@host/database`; unset: an embedded PostgreSQL",
+        secret=True,
+    )
+    redis_url: str | None = _setting(
+        None,
+        "`redis://host:6379/0` (Valkey or Redis: broker and verdict store);"
+        " unset: an embedded Valkey",
+        secret=True,
+    )
+    smtp_url: str | None = _setting(
+        None,
+        "`smtp://user:password@host:25`, `smtps://…` for implicit TLS, `?starttls=1` to require"
+        " STARTTLS; unset: notices wait",
+        secret=True,
+    )
+    mail_from: str = _setting("Rollout <rollout@localhost>", "the From address of every notice")
+    mail_reply_to: str | None = _setting(
+        None, "the Reply-To address of every notice, where people ask for more time"
+    )
+    web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
+    gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
+    pepper: str | None = _setting(
+        None,
+        "the key of the HMAC under which secrets are digested;"
+        " unset: one is generated in the data directory",
+        secret=True,
+    )
+    operator: str = _setting(
+        _operator, "the name under which commands are recorded in the audit trail"
+    )
+    delivery_grace: float = _setting(
+        900.0, "seconds after which an accepted message that has not bounced counts as delivered"
+    )
+    recheck: float = _setting(30.0, "seconds between two judgements of an enrollment that is held")
+    poll: float = _setting(5.0, "seconds between two polls of a worker that nobody rings")
+    smtp_timeout: float = _setting(
+        60.0,
+        "seconds to wait for each SMTP reply, except the one after the final dot"
+        " (ten minutes, RFC 5321 section 4.5.3.2.6)",
+    )
+    smtp_final_timeout: float = _setting(600.0, "seconds to wait for the reply after the final dot")
+
+    @property
+    def production(self) -> bool:
+        """Whether this is production."""
+        return self.environment == "production"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings; raise ``BadInput`` for an unknown or unusable one."""
+        known = {f.name: f for f in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, raw in environ.items():
+            if not variable.startswith(PREFIX):
+                continue
+            name, text = _resolve(variable, raw, known)
+            values[name] = _convert(variable, text, str(known[name].type))
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Refuse combinations that would not be safe."""
+        if self.environment not in {"development", "production"}:
+            raise BadInput(
+                f"ROLLOUT_ENVIRONMENT is {self.environment!r}",
+                fix="set it to development or production",
+            )
+        if not self.production:
+            return
+        missing = [
+            PREFIX + name.upper()
+            for name in ("database_url", "redis_url", "smtp_url", "pepper")
+            if getattr(self, name) is None
+        ]
+        if missing:
+            raise BadInput(
+                f"production needs {', '.join(missing)}: embedded servers and generated secrets"
+                " are for trying out",
+                fix="set them, or unset ROLLOUT_ENVIRONMENT",
+            )
+
+
+def _resolve(variable: str, raw: str, known: Mapping[str, Any]) -> tuple[str, str]:
+    name = variable.removeprefix(PREFIX).lower()
+    if name in known:
+        return name, raw
+    if name.endswith("_file") and (base := name.removesuffix("_file")) in known:
+        try:
+            return base, Path(raw).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise BadInput(f"{variable}: cannot read {raw}: {error.strerror}") from error
+    raise BadInput(
+        f"unknown setting {variable}",
+        fix="docs/settings.md lists them all; is it misspelt?",
+    )
+
+
+def _convert(variable: str, text: str, kind: str) -> Any:
+    if kind == "Path":
+        return Path(text).expanduser()
+    if kind != "float":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise BadInput(f"{variable} is {text!r}", fix="give a number of seconds, such as 30")
+    return value

@@ -1,0 +1,138 @@
+"""Fakes of the ports, for tests of whatever is built on them.
+
+Each keeps the promises of the port it stands for: ``tests/contracts`` runs one suite against the
+fake and the real thing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rollout.adapters.mail.addresses import recipient
+from rollout.domain.gateway import Record
+from rollout.domain.notices import NoticeContext
+from rollout.services.ports import Letter, MailSession, Outcome, Receipt, Sync
+
+ACCEPTED = Receipt(Outcome.ACCEPTED, "250 2.0.0 Queued")
+TEMPORARY = Receipt(Outcome.TEMPORARY, "RCPT: 450 4.7.1 Greylisted")
+REFUSED = Receipt(Outcome.REFUSED, "RCPT: 550 5.1.1 No such user", recipient_refused=True)
+UNCERTAIN = Receipt(Outcome.UNCERTAIN, "final dot: Connection unexpectedly closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A letter that the fake mailer took."""
+
+    to: str
+    message_id: str
+    letter: Letter
+
+
+class FakeMailer:
+    """Keeps letters instead of sending them; ends an attempt as planned, else accepts."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+        self.attempts: list[str] = []  # addresses, in order
+        self._planned: defaultdict[str, deque[Receipt]] = defaultdict(deque)
+
+    def plan(self, to: str, *receipts: Receipt) -> None:
+        """End the next attempts to this address so, one each, then accept again."""
+        self._planned[to].extend(receipts)
+
+    @contextmanager
+    def session(self) -> Iterator[MailSession]:
+        """Open a session."""
+        yield self
+
+    def send(self, *, to: str, message_id: str, letter: Letter) -> Receipt:
+        """Keep the letter if the attempt ends accepted."""
+        self.attempts.append(to)
+        try:
+            recipient(to)
+        except ValueError as error:
+            return Receipt(Outcome.REFUSED, str(error), recipient_refused=True)
+        receipt = self._planned[to].popleft() if self._planned[to] else ACCEPTED
+        if receipt.outcome is Outcome.ACCEPTED:
+            self.sent.append(Sent(to, message_id, letter))
+        return receipt
+
+
+class FakeRenderer:
+    """Renders every template as one line that says which it was, for whom and until when."""
+
+    def __init__(self, *templates: str) -> None:
+        self._templates = frozenset(templates)
+
+    def templates(self) -> frozenset[str]:
+        """Return the names given at the start."""
+        return self._templates
+
+    def render(self, template: str, context: NoticeContext) -> Letter:
+        """Return the line as subject, text and HTML."""
+        line = f"{template} for {context.account_id} until {context.deadline.isoformat()}"
+        return Letter(line, line, f"<p>{line}</p>")
+
+
+class FakeVerdictStore:
+    """Keeps records in memory."""
+
+    def __init__(self) -> None:
+        self.empty()
+        self._begun = 0
+
+    def empty(self) -> None:
+        """Lose everything, as a store that is flushed."""
+        self._records: dict[str, Record] = {}
+        self._sync: Sync | None = None
+        self._complete = False
+
+    def restart(self) -> None:
+        """Come back with the same records, which may be old."""
+        self._sync = None
+        self._complete = False
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Keep records whose version is above that of the record there."""
+        for record in records:
+            there = self._records.get(record.key_id)
+            if there is None or there.version < record.version:
+                self._records[record.key_id] = record
+
+    def read(self, key_id: str) -> Record | None:
+        """Return the record of a key, or None."""
+        return self._records.get(key_id)
+
+    def unfinished_sync(self) -> Sync | None:
+        """Return the sync that is under way, or None; begin one where a full copy is missing."""
+        if self._sync is None and not self._complete:
+            self._begun += 1
+            self._sync = Sync(f"sync-{self._begun}", "")
+        return self._sync
+
+    def advance(self, sync: Sync, cursor: str) -> None:
+        """Note how far a sync has come."""
+        if self._sync == sync:
+            self._sync = Sync(sync.name, cursor)
+
+    def finish(self, sync: Sync) -> None:
+        """Declare the store complete."""
+        if self._sync == sync:
+            self._sync, self._complete = None, True
+
+
+class FakeTaskQueue:
+    """Remembers what was rung; while ``broken``, nobody hears it."""
+
+    def __init__(self) -> None:
+        self.rings: list[str] = []  # task names, in order
+        self.broken = False
+
+    def ring(self, task: str) -> bool:
+        """Remember the ring, and say whether the broker took it."""
+        if not self.broken:
+            self.rings.append(task)
+        return not self.broken

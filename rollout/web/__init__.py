@@ -1,0 +1,1 @@
+"""HTTP doors: the gateway check, health and metrics."""

@@ -1,0 +1,220 @@
+"""``rollout deprecation`` as an operator or a script runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.campaign import Campaign
+from tests.support.cast import NOW, PLAN, bring_on
+from tests.support.command_line import CommandLine
+from tests.support.database import digests
+
+HOSTILE = "[red]\x1b[2Jgone"
+TWO = PLAN.replace("approvals: 0", "approvals: 0, max_keys_per_run: 3").replace(
+    "cohorts:\n", "cohorts:\n  - {cohort: gold, select: {tier: gold}, date: 2027-02-09}\n"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path, campaign: Campaign) -> Path:
+    """The cast's plan as a file, and the cast; nothing is applied yet."""
+    bring_on(campaign.engine)
+    campaign.at(NOW)
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    return path
+
+
+def test_plan_shows_what_would_change_and_changes_nothing(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    before = digests(campaign.engine)
+    done = cli("deprecation", "plan", file)
+
+    assert (done.code, done.stderr) == (0, "")
+    assert "everyone" in done.stdout
+    assert "2027-02-16T16:00:00Z" in done.stdout
+    assert digests(campaign.engine) == before
+
+
+def test_plan_gives_programs_every_number(cli: CommandLine, file: Path) -> None:
+    assert cli("deprecation", "plan", file, "--json").json == {
+        "deprecation": "api-keys",
+        "unchanged": False,
+        "items": [
+            {
+                "cohort": "everyone",
+                "accounts": 3,
+                "keys": 4,
+                "new": 3,
+                "moved": 0,
+                "unreachable": 1,
+                "first_deadline": "2027-02-16T16:00:00Z",
+                "last_deadline": "2027-02-16T16:00:00Z",
+                "messages": 15,
+                "moves": {},
+            }
+        ],
+        "unassigned": 0,
+        "problems": [],
+    }
+
+
+def test_plan_says_why_a_date_is_not_the_one_asked_for(cli: CommandLine, file: Path) -> None:
+    file.write_text(TWO.replace("2027-02-09", "2027-02-12"))
+    done = cli("deprecation", "plan", file)
+
+    assert done.code == 0
+    assert "gold: 1 deadlines are not the date asked for: 2027-02-12 is a Friday" in done.stdout
+
+
+def test_plan_with_a_problem_names_it_and_exits_with_1(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    campaign.at(NOW.replace(year=2028))
+    for arguments in ((), ("--json",)):
+        done = cli("deprecation", "plan", file, *arguments)
+        assert done.code == 1
+        assert "everyone: its date 2027-02-16 16:00 is in the past" in done.stdout
+        assert "plan.yaml cannot be applied as it is" in done.stderr
+
+
+def test_apply_enrolls_once_in_the_name_of_whoever_says_so(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    first = cli("deprecation", "apply", file, "--as", "alice", "--json")
+    after = digests(campaign.engine)
+    second = cli("deprecation", "apply", file, "--as", "bob", "--json")
+
+    assert (first.code, first.json["unchanged"], first.items[0]["new"]) == (0, False, 3)
+    assert (second.code, second.json["unchanged"], second.items[0]["new"]) == (0, True, 0)
+    assert digests(campaign.engine) == after
+    assert campaign.rows("SELECT DISTINCT actor FROM facts") == [("alice",)]
+    assert "nothing changes" in cli("deprecation", "plan", file).stdout
+
+
+def test_plan_says_that_nothing_is_changed_yet_and_apply_that_it_is(
+    cli: CommandLine, file: Path
+) -> None:
+    planned, applied = (cli("deprecation", verb, file).stdout for verb in ("plan", "apply"))
+
+    assert f"Nothing is changed yet: `rollout deprecation apply {file}` does it.\n" in planned
+    assert "Applied. `rollout cohort list " in applied
+    assert "Applied." not in cli("deprecation", "apply", file).stdout
+
+
+def test_apply_refuses_what_plan_has_a_problem_with(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    before = digests(campaign.engine)
+    file.write_text(PLAN.replace("min_notice: 14d", "min_notice: 14d, max_keys_per_run: 3"))
+    done = cli("deprecation", "apply", file)
+
+    assert done.code == 1
+    assert "plan.yaml cannot be applied" in done.stderr
+    assert (
+        "everyone: 4 keys fall due at 2027-02-16 16:00:00 UTC, guards.max_keys_per_run is 3;"
+        " split the cohort or raise the cap" in done.stderr
+    )
+    assert digests(campaign.engine) == before
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("guards:", "gaurds:", "plan.yaml:14: gaurds: unknown name; did you mean `guards`?"),
+        ("step: reminder,", "step: remindr,", "there is no template `remindr`"),
+        ("2027-02-16T16:00:00Z", "soon", "plan.yaml:16: cohorts[0].date: a day or an instant"),
+        ("api-keys", "API keys", "plan.yaml:2: deprecation:"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_a_mistake_in_the_file_is_named_with_its_line(
+    cli: CommandLine, file: Path, verb: str, right: str, wrong: str, said: str
+) -> None:
+    file.write_text(PLAN.replace(right, wrong))
+    done = cli("deprecation", verb, file)
+
+    assert done.code == 1
+    assert said in done.stderr
+    assert "Way out: correct the lines named; nothing was changed" in done.stderr
+
+
+def test_a_file_that_cannot_be_read_is_named(cli: CommandLine, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "latin1.yaml").write_bytes(b"title: caf\xe9\n")
+    (tmp_path / "large.yaml").write_bytes(b"#" * 1_000_001)
+    for name, said in (
+        ("none.yaml", "none.yaml: No such file or directory"),
+        (".", ": Is a directory"),
+        ("latin1.yaml", "latin1.yaml is not UTF-8 (byte 10)"),
+        ("large.yaml", "large.yaml is larger than a megabyte"),
+    ):
+        done = cli("deprecation", "plan", tmp_path / name)
+        assert (done.code, done.stdout) == (1, "")
+        assert said in done.stderr
+
+
+def test_a_hostile_file_name_and_a_hostile_account_are_shown_harmlessly(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    campaign.run("INSERT INTO accounts VALUES (:id, '', 'UTC', 'en', 'odd')", id=HOSTILE)
+    campaign.run(
+        "INSERT INTO keys (key_id, account_id, kind, label, hint)"
+        " VALUES ('k-odd', :id, 'rest', '', '…-odd')",
+        id=HOSTILE,
+    )
+    file.write_text(PLAN.replace("select: {}", "select: {tier: gold}"))
+    planned = cli("deprecation", "plan", file)
+    missing = cli("deprecation", "plan", f"/{HOSTILE}")
+
+    assert "No cohort takes 3 accounts" in planned.stdout
+    assert "[red]\\x1b[2Jgone, beta, hermit" in planned.stdout
+    assert cli("deprecation", "plan", file, "--json").json["unassigned"] == 3
+    assert "cannot read /[red]\\x1b[2Jgone" in missing.stderr
+    assert "\x1b" not in planned.stdout + missing.stderr
+
+
+def test_show_lists_what_was_applied_and_prints_one_as_it_was_written(
+    cli: CommandLine, file: Path
+) -> None:
+    assert cli("deprecation", "show", "--json").json == {"items": []}
+    cli("deprecation", "apply", file)
+
+    assert cli("deprecation", "show", "--json").json == {
+        "items": [{"deprecation": "api-keys", "title": "API keys"}]
+    }
+    assert "API keys" in cli("deprecation", "show").stdout
+    assert cli("deprecation", "show", "api-keys").stdout.strip() == PLAN.strip()
+    assert cli("deprecation", "show", "api-keys", "--json").json == {
+        "deprecation": "api-keys",
+        "document": PLAN,
+    }
+
+
+def test_show_names_the_deprecations_that_there_are(cli: CommandLine, file: Path) -> None:
+    none = cli("deprecation", "show", "api-kyes")
+    cli("deprecation", "apply", file)
+    known = cli("deprecation", "show", "api-kyes")
+
+    assert (none.code, known.code) == (1, 1)
+    assert "there is no deprecation 'api-kyes' (known: none has been applied yet)" in none.stderr
+    assert "there is no deprecation 'api-kyes' (known: api-keys)" in known.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan",),
+        ("apply",),
+        ("apply", "a.yaml", "--dry-run"),
+        ("aply", "a.yaml"),
+        ("plan", "a", "b"),
+    ],
+)
+def test_wrong_usage_exits_with_2(cli: CommandLine, arguments: tuple[str, ...]) -> None:
+    done = cli("deprecation", *arguments)
+
+    assert (done.code, done.stdout) == (2, "")
+    assert "Usage:" in done.stderr

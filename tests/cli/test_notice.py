@@ -1,0 +1,157 @@
+"""``rollout notice`` as an operator or a script runs it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rollout.testing import REFUSED, FakeMailer
+from tests.support.campaign import Campaign
+from tests.support.cast import NOW
+from tests.support.command_line import CommandLine
+from tests.support.database import digests
+
+FIELDS = [
+    *("notice_id", "account_id", "contact", "step", "state"),
+    *("due_at", "sent_at", "delivered_at", "reason"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _begun(campaign: Campaign) -> None:
+    campaign.begin()
+
+
+@pytest.fixture
+def told(campaign: Campaign, mailer: FakeMailer) -> None:
+    """Ann and Art have the announcement, Bob's address does not exist."""
+    mailer.plan("bob@beta.example", REFUSED)
+    campaign.remind()
+    campaign.work(NOW + timedelta(hours=1))
+
+
+def test_list_gives_programs_every_field_newest_first(cli: CommandLine, told: None) -> None:
+    items = cli("notice", "list", "--json").items
+
+    assert [list(item) for item in items] == [FIELDS] * 3
+    assert [item["notice_id"] for item in items] == sorted(
+        (item["notice_id"] for item in items), reverse=True
+    )
+    (bob,) = (item for item in items if item["account_id"] == "beta")
+    assert (bob["contact"], bob["step"], bob["state"], bob["sent_at"]) == (
+        "bob@beta.example",
+        "announcement",
+        "bounced",
+        None,
+    )
+    assert "550" in bob["reason"]
+    (ann,) = (item for item in items if item["contact"] == "ann@acme.example")
+    assert (ann["due_at"], ann["sent_at"], ann["delivered_at"]) == ("2027-01-01T12:00:00Z",) * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "people"),
+    [
+        (("--account", "beta"), {"bob"}),
+        (("--state", "delivered"), {"ann", "art"}),
+        (("--step", "reminder"), set()),
+        (("--account", "nobody"), set()),
+        (("--state", "delivered", "--account", "beta"), set()),
+    ],
+)
+def test_list_shows_what_was_asked_for(
+    cli: CommandLine, told: None, options: tuple[str, ...], people: set[str]
+) -> None:
+    items = cli("notice", "list", *options, "--json").items
+
+    assert {item["contact"].partition("@")[0] for item in items} == people
+    assert len(cli("notice", "list", "--limit", "1", "--json").items) == 1
+
+
+def test_a_table_shows_the_newest_hundred_and_says_that_there_is_more(
+    cli: CommandLine, campaign: Campaign
+) -> None:
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role) SELECT 'acme',"
+        " 'p' || n || '@acme.example', '', '' FROM generate_series(1, 101) AS n"
+    )
+    campaign.scheduling.sweep()
+    shown = cli("notice", "list")
+    all_of_it = cli("notice", "list", "--limit", "200")
+
+    assert shown.stdout.count("announcement") == 100
+    assert "These are the newest 100; --limit shows more." in shown.stderr
+    assert (all_of_it.stdout.count("announcement"), all_of_it.stderr) == (104, "")
+    assert len(cli("notice", "list", "--json").items) == 104
+
+
+def test_a_table_shows_hostile_text_harmlessly(
+    cli: CommandLine, campaign: Campaign, told: None
+) -> None:
+    campaign.run("UPDATE notices SET reason = :evil", evil="[red]\x1b[2Jgone")
+    shown = cli("notice", "list").stdout
+
+    assert "[red]\\x1b[2Jgone" in shown
+    assert "\x1b" not in shown
+
+
+def test_preview_shows_the_message_as_each_person_would_get_it_and_writes_nothing(
+    cli: CommandLine, campaign: Campaign
+) -> None:
+    before = digests(campaign.engine)
+    shown = cli("notice", "preview", "acme", "final-warning").stdout
+    letters = cli("notice", "preview", "acme", "final-warning", "--json").items
+    html = cli("notice", "preview", "acme", "final-warning", "--html").stdout
+
+    for words in ("To: ann@acme.example", "To: art@acme.example", "Subject: ", "17:00", "…me-1"):
+        assert words in shown, words
+    assert [list(letter) for letter in letters] == [["to", "subject", "text", "html"]] * 2
+    assert letters[0]["to"] == "ann@acme.example"
+    assert "<html" in html
+    assert digests(campaign.engine) == before
+
+
+def test_preview_shows_foreign_words_harmlessly(cli: CommandLine, campaign: Campaign) -> None:
+    campaign.run("UPDATE accounts SET name = :evil", evil="[red]\x1b[2Jgone")
+    for options in ((), ("--html",)):
+        shown = cli("notice", "preview", "acme", "announcement", *options).stdout
+        assert "[red]" in shown
+        assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("acme", "reminde"), "api-keys has no step 'reminde' (known: announcement, reminder,"),
+        (("acne", "reminder"), "account 'acne' is not enrolled in any deprecation"),
+        (("acme", "reminder", "--deprecation", "x"), "there is no deprecation 'x' (known: api-ke"),
+        (("hermit", "reminder"), "account hermit has no contact: nobody would be written to"),
+    ],
+)
+def test_what_cannot_be_previewed_is_explained_with_exit_1(
+    cli: CommandLine, arguments: tuple[str, ...], said: str
+) -> None:
+    done = cli("notice", "preview", *arguments)
+
+    assert (done.code, done.stdout) == (1, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("list", "--state", "bouncd"), "'bouncd' is not one of"),
+        (("list", "--limit", "0"), "--limit"),
+        (("list", "acme"), "unexpected extra argument"),
+        (("preview", "acme"), "Missing argument 'STEP'"),
+        (("preview", "acme", "reminder", "--text"), "No such option: --text"),
+    ],
+)
+def test_wrong_usage_is_explained_with_exit_2(
+    cli: CommandLine, arguments: tuple[str, ...], said: str
+) -> None:
+    done = cli("notice", *arguments)
+
+    assert (done.code, done.stdout) == (2, "")
+    assert said in done.complaint

@@ -1,0 +1,109 @@
+"""What is one source, and what silence means."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rollout.domain.usage import (
+    USAGE_FRESH,
+    USAGE_WINDOW,
+    Coverage,
+    HourlyUse,
+    Sighting,
+    Source,
+    Usage,
+    judge_usage,
+    normalise_user_agent,
+)
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+LONG_AGO = NOW - 90 * DAY
+
+
+@pytest.mark.parametrize(
+    ("last_seen", "feeds", "usage"),
+    [
+        (NOW - 30 * DAY, (), Usage.IN_USE),  # a use is evidence by itself
+        (NOW + DAY, (), Usage.IN_USE),  # the log's clock is ahead
+        (NOW - 30 * DAY - SECOND, ((LONG_AGO, NOW - DAY),), Usage.UNUSED),
+        (None, ((NOW - 30 * DAY, NOW - 2 * DAY),), Usage.UNUSED),
+        (None, ((LONG_AGO, NOW - 2 * DAY - SECOND),), Usage.UNKNOWN),  # the feed is stale
+        (None, ((NOW - 30 * DAY + SECOND, NOW),), Usage.UNKNOWN),  # it has only just begun
+        (None, ((LONG_AGO, NOW - 9 * DAY), (NOW - DAY, NOW)), Usage.UNKNOWN),  # neither of two
+        (None, (), Usage.UNKNOWN),  # no feed at all
+    ],
+)
+def test_silence_is_evidence_only_if_a_feed_was_listening_throughout(
+    last_seen: datetime | None, feeds: tuple[tuple[datetime, datetime], ...], usage: Usage
+) -> None:
+    judged = judge_usage(
+        last_seen, Coverage(feeds), now=NOW, window=USAGE_WINDOW, fresh=USAGE_FRESH
+    )
+
+    assert judged is usage
+
+
+@pytest.mark.parametrize(
+    ("logged", "name"),
+    [
+        ("stratus-red-team_10e7edf3-5063-4eba-8842-68f83bb52d65", "stratus-red-team"),
+        (
+            "aws-sdk/1.32.3 lang/go#1.23 exec-env/grimoire_095724e3-1fa0-4e3e-b68a-e8581d194380",
+            "aws-sdk lang/go exec-env/grimoire",
+        ),
+        ("python-requests/2.31.0", "python-requests"),
+        ("okhttp/5.0.0-alpha.2+exp", "okhttp"),
+        ("Tiny Tiny RSS/1.11.4ca41cb (http://tt-rss.org/)", "Tiny Tiny RSS (http://tt-rss.org/)"),
+        ("app/550E8400E29B41D4A716446655440000", "app"),
+        ("nightly 2024-05-02", "nightly"),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_8_2; rv:35.0) Firefox/35.0",
+            "Mozilla (Macintosh; Intel Mac OS X; rv:) Firefox",
+        ),
+        ("Zapier", "Zapier"),
+        ("n8n", "n8n"),
+        ("2fa-client s3-sync area51 deadbeef", "2fa-client s3-sync area51 deadbeef"),
+        ("  two \t blanks ", "two blanks"),
+        ("", "-"),
+        ("-", "-"),
+        ("10e7edf3-5063-4eba-8842-68f83bb52d65", "-"),
+    ],
+)
+def test_a_program_keeps_its_name_over_versions_and_runs(logged: str, name: str) -> None:
+    assert normalise_user_agent(logged) == name
+
+
+@pytest.mark.parametrize("unit", ["a", "0", "1.", "-1", "/1-", "deadbeef-", "0_0", "a0"])
+def test_no_user_agent_takes_long_to_normalise(unit: str) -> None:
+    hostile = unit * 50_000
+    began = time.process_time()
+    normalise_user_agent(hostile)
+
+    assert time.process_time() - began < 2
+
+
+def test_a_source_is_named_by_both_of_its_parts() -> None:
+    ids = {Source(a, n).source_id for a, n in [("x", "y"), ("xy", ""), ("", "xy"), ("y", "x")]}
+
+    assert len(ids) == 4
+
+
+def test_uses_within_an_hour_add_up_whatever_their_order() -> None:
+    def sighting(minute: int, *, refused: bool) -> Sighting:
+        at = NOW.replace(minute=minute)
+        return Sighting("k", at, "curl/8.1", "10.0.0.1", refused, None, None)
+
+    use = HourlyUse.of(sighting(30, refused=True))
+    use.add(sighting(45, refused=False))
+    use.add(sighting(15, refused=True))
+
+    assert (use.hour, use.count, use.refused) == (NOW, 3, 2)
+    assert (use.first_at.minute, use.last_at.minute) == (15, 45)
+    assert use.source == Source("curl", "10.0.0.1")

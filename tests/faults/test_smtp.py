@@ -1,0 +1,190 @@
+"""Mail servers that refuse, defer, hang and hang up; senders that are killed while they send.
+
+What people have received is always what the ledger says, but for the notices that it calls
+uncertain.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.resources import templates_dir
+from rollout.services.notices.delivery import NoticeDelivery
+from tests.support.crowd import gather
+from tests.support.database import rows, run
+from tests.support.mailing import mailer
+from tests.support.processes import Crew, kill, wait_until
+from tests.support.smtp_server import ACCEPT_THEN_DIE, DROP, STALL, Act, Phase, SmtpServer, say
+from tests.support.soundness import assert_sound
+
+pytestmark = pytest.mark.fault
+
+BEFORE_THE_TEXT = (Phase.CONNECT, Phase.EHLO, Phase.MAIL, Phase.RCPT, Phase.DATA)
+BUSY = say("421 4.3.2 Come back later")
+LETTERS = 12
+
+
+@pytest.fixture
+def server() -> Iterator[SmtpServer]:
+    with SmtpServer() as running:
+        yield running
+
+
+@pytest.fixture
+def delivery(
+    engine: Engine, start: Callable[[], SqlUnitOfWork], server: SmtpServer
+) -> NoticeDelivery:
+    """A sender with little patience, and a letter for each of a dozen accounts."""
+    write_letters(engine)
+    renderer = TemplateRenderer(templates_dir() / "notices")
+    return NoticeDelivery(
+        start, renderer, mailer(server.url, timeout=1, final_timeout=1), timedelta(0)
+    )
+
+
+def write_letters(engine: Engine) -> None:
+    gather(engine, LETTERS, first=timedelta(days=30))
+    run(engine, "UPDATE notices SET state = 'pending', sent_at = NULL, delivered_at = NULL")
+
+
+def states(engine: Engine) -> Counter[str]:
+    return Counter(state for (state,) in rows(engine, "SELECT state FROM notices"))
+
+
+def received(server: SmtpServer) -> Counter[str]:
+    return Counter(str(letter.message["Message-ID"]) for letter in server.received)
+
+
+def ledger(engine: Engine, *which: str) -> set[str]:
+    query = "SELECT message_id FROM notices WHERE state = ANY(:which)"
+    return {message_id for (message_id,) in rows(engine, query, which=list(which))}
+
+
+def later(engine: Engine) -> None:
+    run(engine, "UPDATE notices SET attempt_at = now() WHERE state = 'retry'")
+
+
+@pytest.mark.parametrize(
+    ("faults", "first", "in_the_end"),
+    [
+        pytest.param(
+            [(phase, STALL) for phase in (*BEFORE_THE_TEXT, Phase.DOT, Phase.RSET)],
+            {"retry": 5, "uncertain": 1, "sent": 6},
+            {"uncertain": 1, "sent": 11},
+            id="hanging",
+        ),
+        pytest.param(
+            [(phase, DROP) for phase in (*BEFORE_THE_TEXT, Phase.DOT, Phase.RSET)],
+            {"retry": 5, "uncertain": 1, "sent": 6},
+            {"uncertain": 1, "sent": 11},
+            id="hanging up",
+        ),
+        pytest.param(
+            [(phase, BUSY) for phase in (*BEFORE_THE_TEXT, Phase.DOT)],
+            {"retry": 6, "sent": 6},
+            {"sent": 12},
+            id="busy",
+        ),
+        pytest.param(
+            [(Phase.DOT, ACCEPT_THEN_DIE)] * 3,
+            {"uncertain": 3, "sent": 9},
+            {"uncertain": 3, "sent": 9},
+            id="dying once it has the letter",
+        ),
+        pytest.param(
+            [(Phase.RCPT, say("450 4.7.1 Greylisted"))] * LETTERS,
+            {"retry": 12},
+            {"sent": 12},
+            id="greylisting",
+        ),
+        pytest.param(
+            [
+                (Phase.RCPT, say("550 5.1.1 No such user")),
+                (Phase.MAIL, say("550 5.7.1 Not from you")),
+                (Phase.DOT, say("554 5.6.0 Not such letters")),
+            ],
+            {"bounced": 3, "sent": 9},
+            {"bounced": 3, "sent": 9},
+            id="refusing",
+        ),
+    ],
+)
+def test_whatever_a_mail_server_does_the_ledger_says_what_people_have_received(
+    engine: Engine,
+    server: SmtpServer,
+    delivery: NoticeDelivery,
+    faults: Sequence[tuple[Phase, Act]],
+    first: dict[str, int],
+    in_the_end: dict[str, int],
+) -> None:
+    for phase, act in faults:
+        server.plan(phase, act)
+    assert delivery.sweep() == LETTERS
+    assert states(engine) == first
+    assert delivery.sweep() == 0  # nothing is tried again at once
+
+    later(engine)
+    delivery.sweep()
+    assert states(engine) == in_the_end
+    arrived = received(server)
+    assert set(arrived.values()) == {1}
+    assert ledger(engine, "sent") <= set(arrived) <= ledger(engine, "sent", "uncertain")
+
+    delivery.confirm()
+    assert ledger(engine, "delivered") <= set(arrived)
+    assert_sound(engine)
+
+
+def test_only_the_address_that_was_refused_for_good_is_given_up(
+    engine: Engine, server: SmtpServer, delivery: NoticeDelivery
+) -> None:
+    server.plan(Phase.RCPT, say("550 5.1.1 No such user"), say("554 5.7.1 Relaying denied"))
+    delivery.sweep()
+    assert states(engine)["bounced"] == 2
+    assert rows(engine, "SELECT count(*) FROM contacts WHERE deliverability <> 'ok'") == [(1,)]
+
+
+def test_a_required_letter_of_uncertain_fate_is_sent_once_more_and_then_left(
+    engine: Engine, server: SmtpServer, delivery: NoticeDelivery
+) -> None:
+    run(engine, "UPDATE notices SET required = true")
+    server.plan(Phase.DOT, *[ACCEPT_THEN_DIE] * (LETTERS + 2))
+    delivery.sweep()
+    assert states(engine) == {"retry": LETTERS}
+
+    later(engine)
+    delivery.sweep()
+    assert states(engine) == {"uncertain": 2, "sent": LETTERS - 2}
+    assert received(server) == Counter(dict.fromkeys(ledger(engine, "sent", "uncertain"), 2))
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_sender_killed_while_it_sends_loses_no_letter_and_repeats_only_a_required_one(
+    engine: Engine, server: SmtpServer, crew: Crew, *, required: bool
+) -> None:
+    write_letters(engine)
+    run(engine, "UPDATE notices SET required = :required", required=required)
+    server.plan(Phase.DOT, *[say("250 2.0.0 Queued")] * 3)
+    server.always(Phase.DOT, STALL)
+    worker = crew.start("workers.worker", ROLLOUT_SMTP_URL=server.url)
+    wait_until(lambda: server.commands.count("DATA") == 4)
+    wait_until(lambda: states(engine)["delivered"] == 3)
+    kill(worker)
+    half_sent = ledger(engine, "sending")
+    assert len(half_sent) == 1
+
+    server.always(Phase.DOT, say("250 2.0.0 Queued"))
+    run(engine, "UPDATE notices SET leased_until = now() WHERE state IN ('leased', 'sending')")
+    crew.start("workers.worker", ROLLOUT_SMTP_URL=server.url)
+    wait_until(lambda: not ledger(engine, "pending", "leased", "sending", "sent", "retry"))
+
+    assert ledger(engine, "uncertain") == (set() if required else half_sent)
+    assert received(server) == Counter(dict.fromkeys(ledger(engine, "delivered"), 1))
+    assert_sound(engine)

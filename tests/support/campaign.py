@@ -1,0 +1,89 @@
+"""Drives a campaign through its real services, with a clock that the test sets."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from rollout.adapters.db.invariants import breaches
+from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.deprecation_file import read_deprecation
+from rollout.adapters.holidays import holiday_finder
+from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.resources import templates_dir
+from rollout.services.cutoff.preview import CutoffPreview
+from rollout.services.cutoff.restore import CutoffRestore
+from rollout.services.cutoff.sweep import CutoffSweep, Sweep
+from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.scheduling import NoticeScheduling
+from rollout.services.plan.dates import PlanDates
+from rollout.services.plan.drafting import PlanDrafts
+from rollout.services.plan.guards import PlanGuards
+from rollout.services.ports import Mailer
+from tests.support.cast import NOW, PLAN, bring_on
+from tests.support.database import set_clock
+
+GRACE = timedelta(minutes=15)
+
+
+class Campaign:
+    """The cast, their plan, and every service that acts on them."""
+
+    def __init__(self, engine: Engine, mailer: Mailer) -> None:
+        self.engine = engine
+        renderer = TemplateRenderer(templates_dir() / "notices")
+
+        def start() -> SqlUnitOfWork:
+            return SqlUnitOfWork(engine)
+
+        self.start = start
+        self.plan = PlanDrafts(start, read_deprecation, holiday_finder, renderer.templates)
+        self.dates = PlanDates(start, holiday_finder)
+        self.guards = PlanGuards(start)
+        self.scheduling = NoticeScheduling(start)
+        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE)
+        self.sweep = CutoffSweep(start, timedelta(seconds=30))
+        self.preview = CutoffPreview(start)
+        self.restore = CutoffRestore(start, holiday_finder)
+
+    def begin(self, plan: str = PLAN, now: datetime = NOW) -> None:
+        """Write the cast and apply their plan."""
+        self.at(now)
+        bring_on(self.engine, now)
+        self.plan.apply(plan, "plan.yaml", "olga")
+
+    def at(self, now: datetime) -> None:
+        """Set the clock; the feeds keep reporting."""
+        set_clock(self.engine, now)
+        self.run("UPDATE feeds SET newest_event = :now", now=now)
+
+    def remind(self) -> None:
+        """Send whatever is due."""
+        while self.scheduling.sweep():
+            pass
+        while self.delivery.sweep():
+            pass
+
+    def work(self, now: datetime) -> Sweep:
+        """Let everything happen that a worker would do at an instant; return what was cut."""
+        self.at(now)
+        self.delivery.confirm()
+        done = self.sweep.sweep()
+        self.remind()
+        return done
+
+    def run(self, statement: str, **values: Any) -> Any:
+        """Run one statement behind the services' back."""
+        with self.engine.begin() as connection:
+            return connection.execute(text(statement), values)
+
+    def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Read rows behind the services' back."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query), values)]
+
+    def broken(self) -> list[str]:
+        """Return which invariants are broken, and how."""
+        return [f"{breach.code}: {breach.subject}" for breach in breaches(self.engine)]

@@ -1,0 +1,41 @@
+"""What the SMTP tests share: a letter, a stopped clock and a mailer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rollout.adapters.mail.smtp import SmtpMailer
+from rollout.services.ports import Letter, Receipt
+from tests.support.smtp_server import SmtpServer
+
+LETTER = Letter("API keys of Müller stop working", "Grüße\n.\n.a dot first\n", "<p>Grüße</p>\n")
+
+
+class StoppedClock:
+    def now(self) -> datetime:
+        return datetime(2027, 3, 14, 9, 46, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def mailer(url: str, *, timeout: float = 10, final_timeout: float = 10) -> SmtpMailer:
+    return SmtpMailer(
+        url,
+        sender="Rollout <rollout@platform.example>",
+        reply_to="Help <help@platform.example>",
+        timeout=timeout,
+        final_timeout=final_timeout,
+        clock=StoppedClock(),
+    )
+
+
+def signed_in(server: SmtpServer) -> str:
+    return f"smtp://user:p%40ss@{server.address}"
+
+
+def send_one(
+    server: SmtpServer, to: str = "dev@acme.example", letter: Letter = LETTER, **timeouts: float
+) -> Receipt:
+    with mailer(signed_in(server), **timeouts).session() as session:
+        return session.send(to=to, message_id="<1@platform.example>", letter=letter)

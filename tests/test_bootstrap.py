@@ -1,0 +1,87 @@
+"""The composition root refuses what must not be wired."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from rollout.adapters.embedded.servers import EmbeddedServers
+from rollout.bootstrap import bootstrap
+from rollout.domain.errors import BadInput, Refused, Unavailable
+from rollout.settings import Settings
+from tests.support.cast import NOW
+from tests.support.database import set_clock
+
+
+def settings(database_url: str, servers: EmbeddedServers, **more: str) -> Settings:
+    return Settings.from_environment(
+        {
+            "ROLLOUT_ENVIRONMENT": "production",
+            "ROLLOUT_DATABASE_URL": database_url,
+            "ROLLOUT_REDIS_URL": servers.redis_url,
+            "ROLLOUT_SMTP_URL": "smtp://127.0.0.1:2525",
+            "ROLLOUT_PEPPER": "0123456789abcdef",
+            **more,
+        }
+    )
+
+
+def test_production_refuses_a_database_on_shifted_time(
+    database_url: str, servers: EmbeddedServers, engine: Engine
+) -> None:
+    with bootstrap(settings(database_url, servers)):
+        pass  # as it should be
+    set_clock(engine, NOW)
+    with (
+        pytest.raises(Refused, match="rehearsal database"),
+        bootstrap(settings(database_url, servers)),
+    ):
+        pass
+
+
+def test_a_database_without_tables_is_named_with_the_way_out(servers: EmbeddedServers) -> None:
+    empty = servers.database_url.replace("/rollout?", "/postgres?")
+    with pytest.raises(Unavailable) as refused, bootstrap(settings(empty, servers)):
+        pass
+    assert refused.value.fix == "run `rollout migrate`"
+
+
+def test_a_short_pepper_is_refused(
+    database_url: str, servers: EmbeddedServers, tmp_path: Path
+) -> None:
+    given = settings(database_url, servers, ROLLOUT_PEPPER="short", ROLLOUT_DATA_DIR=str(tmp_path))
+    with pytest.raises(BadInput, match="it needs 16"), bootstrap(given):
+        pass
+
+
+def test_production_refuses_embedded_servers() -> None:
+    with pytest.raises(BadInput, match="ROLLOUT_DATABASE_URL"):
+        Settings.from_environment({"ROLLOUT_ENVIRONMENT": "production"})
+
+
+def test_a_misspelt_setting_is_named() -> None:
+    with pytest.raises(BadInput, match="ROLLOUT_SMTP_ULR"):
+        Settings.from_environment({"ROLLOUT_SMTP_ULR": "smtp://localhost"})
+
+
+def test_a_setting_can_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "pepper"
+    secret.write_text("0123456789abcdef\n")
+    assert Settings.from_environment({"ROLLOUT_PEPPER_FILE": str(secret)}).pepper == (
+        "0123456789abcdef"
+    )
+    with pytest.raises(BadInput, match="cannot read"):
+        Settings.from_environment({"ROLLOUT_PEPPER_FILE": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "inf", ""])
+def test_a_length_of_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="ROLLOUT_POLL"):
+        Settings.from_environment({"ROLLOUT_POLL": text})
+
+
+def test_settings_do_not_show_secrets() -> None:
+    secret = "0123456789abcdef"
+    assert secret not in repr(Settings.from_environment({"ROLLOUT_PEPPER": secret}))

@@ -1,0 +1,388 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+from sqlalchemy import Engine
+from structlog.testing import capture_logs
+
+from rollout.adapters.db.engine import make_engine
+from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.embedded.servers import EmbeddedServers, running_servers
+from rollout.adapters.enforcers.verdict_reader import VerdictReader
+from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore, record_key
+from rollout.services.enforcement import Enforcement
+from rollout.web.gateway import Gateway
+from rollout.web.truth import Truth
+from tests.support.enforced import PEPPER, SECRET, Cast
+
+Start = Callable[[], SqlUnitOfWork]
+
+NOWHERE = "redis://127.0.0.1:1/0"
+PATIENCE = 4.0  # seconds: less than any server's own timeout, far more than the gateway's
+
+
+def basic(key_id: str, secret: str = SECRET) -> str:
+    return "Basic " + base64.b64encode(f"{key_id}:{secret}".encode()).decode()
+
+
+@dataclass
+class Door:
+    """The gateway between a verdict store and a database, both of which may be gone."""
+
+    redis_url: str
+    enforcement: Enforcement
+
+    def ask(self, authorization: str | None, query: str = "") -> httpx.Response:
+        return self.ask_often([authorization], query)[0]
+
+    def ask_often(self, authorizations: list[str | None], query: str = "") -> list[httpx.Response]:
+        return asyncio.run(self._ask("/gateway/check" + query, authorizations))
+
+    def get(self, path: str) -> httpx.Response:
+        return asyncio.run(self._ask(path, [None]))[0]
+
+    async def _ask(self, path: str, authorizations: list[str | None]) -> list[httpx.Response]:
+        reader = VerdictReader(self.redis_url)
+        gateway = Gateway(pepper=PEPPER, store=reader, truth=Truth(self.enforcement.look_up))
+        transport = httpx.ASGITransport(app=gateway)
+        async with (
+            asyncio.timeout(PATIENCE),
+            httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
+        ):
+            answers = await asyncio.gather(
+                *(
+                    client.request("PATCH", path, headers={"Authorization": shown} if shown else {})
+                    for shown in authorizations
+                )
+            )
+        await reader.close()
+        return answers
+
+
+@pytest.fixture
+def cast(engine: Engine) -> Cast:
+    return Cast(engine)
+
+
+@pytest.fixture
+def enforcement(start: Start, valkey: redis.Redis) -> Enforcement:
+    return Enforcement(start, ValkeyVerdictStore(valkey))
+
+
+@pytest.fixture
+def door(servers: EmbeddedServers, enforcement: Enforcement) -> Door:
+    return Door(servers.redis_url, enforcement)
+
+
+@pytest.fixture
+def dead_database() -> Iterator[Enforcement]:
+    """Look-ups in a database that refuses every connection."""
+    engine = make_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    yield Enforcement(lambda: SqlUnitOfWork(engine), ValkeyVerdictStore(redis.Redis(port=1)))
+    engine.dispose()
+
+
+def enforce(enforcement: Enforcement) -> None:
+    while enforcement.enforce():
+        pass
+
+
+def assert_cut(answer: httpx.Response) -> None:
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:problem-type:api-key-disabled"
+
+
+def assert_unknown(answer: httpx.Response) -> None:
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "urn:problem-type:unknown-credential"
+
+
+# -- what the store says
+
+
+def test_a_live_key_passes_with_its_account(cast: Cast, door: Door) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    answer = door.ask(basic("k1"))
+    assert answer.status_code == 204
+    assert answer.headers["x-account"] == "acme"
+    assert "deprecation" not in answer.headers
+
+
+def test_an_enrolled_key_passes_with_its_date(cast: Cast, door: Door) -> None:
+    cast.key("k1")
+    cast.deprecation()
+    cast.enroll()
+    enforce(door.enforcement)
+    answer = door.ask(basic("k1"))
+    assert answer.status_code == 204
+    assert answer.headers["deprecation"] == "@1796083200"
+    assert answer.headers["sunset"] == "Tue, 02 Feb 2027 16:00:00 GMT"
+    assert 'rel="successor-version"' in answer.headers["link"]
+
+
+def test_a_cut_key_is_refused_and_a_restored_one_passes(cast: Cast, door: Door) -> None:
+    cast.key("k1")
+    cast.deprecation()
+    cast.enroll()
+    enforce(door.enforcement)
+    cast.cut()
+    enforce(door.enforcement)
+    assert_cut(door.ask(basic("k1")))
+
+    cast.restore()
+    enforce(door.enforcement)
+    assert door.ask(basic("k1")).status_code == 204
+
+
+def test_a_cut_key_is_explained_only_to_who_holds_its_secret(cast: Cast, door: Door) -> None:
+    cast.key("k1")
+    cast.deprecation()
+    cast.enroll()
+    cast.cut()
+    enforce(door.enforcement)
+    answer = door.ask(basic("k1", "guessed"))
+    assert_unknown(answer)
+    assert "sunset" not in answer.headers
+
+
+def test_two_keys_with_one_secret_are_told_apart(cast: Cast, door: Door) -> None:
+    cast.key("live", account="a")
+    cast.key("cut", account="b")
+    cast.deprecation()
+    cast.enroll("b")
+    cast.cut("b")
+    enforce(door.enforcement)
+    assert door.ask(basic("live")).headers["x-account"] == "a"
+    assert_cut(door.ask(basic("cut")))
+
+
+def test_a_record_is_trusted_for_its_own_key_only(
+    cast: Cast, door: Door, valkey: redis.Redis
+) -> None:
+    cast.key("cut", account="a")
+    cast.key("live", account="b")
+    cast.deprecation()
+    cast.enroll("a")
+    cast.cut("a")
+    enforce(door.enforcement)
+    misplaced = valkey.get(record_key("cut"))
+    assert isinstance(misplaced, bytes)
+    valkey.set(record_key("live"), misplaced)
+    assert door.ask(basic("live")).headers["x-account"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("shown", "problem"),
+    [
+        (None, "missing-credential"),
+        ("Basic ???", "malformed-credential"),
+        (basic("nobody"), "unknown-credential"),
+        (basic("nobody" * 500), "unknown-credential"),
+        (basic("k1", "wrong"), "unknown-credential"),
+        ("Bearer of-bad-news", "unknown-credential"),
+    ],
+)
+def test_what_is_no_good_credential_gets_an_explained_401(
+    cast: Cast, door: Door, shown: str | None, problem: str
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    answer = door.ask(shown)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="api"')
+    assert answer.json()["type"] == f"urn:problem-type:{problem}"
+
+
+def test_nginx_is_answered_in_its_own_way(cast: Cast, door: Door) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    assert door.ask(basic("k1"), "?profile=nginx").status_code == 204
+    answer = door.ask(basic("nobody"), "?profile=nginx")
+    assert answer.status_code == 403
+    assert answer.headers["x-error-status"] == "401"
+    assert answer.headers["x-error-body"].startswith('{"type": "urn:problem-type:unknown')
+
+
+def test_envoy_may_append_the_path_that_was_called(cast: Cast, door: Door) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    assert door.ask(basic("k1"), "/v1/users").status_code == 204
+    assert door.get("/gateway/checkers").status_code == 404
+
+
+# -- a store that is behind, empty, wrong or gone must never refuse a live key (E0)
+
+
+def test_a_key_that_is_not_in_the_store_yet_passes(cast: Cast, door: Door) -> None:
+    enforce(door.enforcement)
+    cast.key("brand-new")
+    assert door.ask(basic("brand-new")).status_code == 204
+
+
+def test_a_flushed_store_refuses_no_live_key_and_passes_no_cut_one(
+    cast: Cast, door: Door, valkey: redis.Redis
+) -> None:
+    cast.key("live", account="a")
+    cast.key("cut", account="b")
+    cast.deprecation()
+    cast.enroll("a")
+    cast.enroll("b")
+    cast.cut("b")
+    enforce(door.enforcement)
+    valkey.flushall()
+
+    answer = door.ask(basic("live"))
+    assert answer.status_code == 204
+    assert answer.headers["sunset"] == "Tue, 02 Feb 2027 16:00:00 GMT"
+    assert_cut(door.ask(basic("cut")))
+
+
+def test_a_store_that_came_back_with_old_records_is_not_believed_until_it_is_complete(
+    cast: Cast, door: Door, valkey: redis.Redis
+) -> None:
+    cast.key("k1")
+    cast.deprecation()
+    cast.enroll()
+    cast.cut()
+    enforce(door.enforcement)
+    cast.restore()
+    valkey.delete("rollout:complete")
+    assert door.ask(basic("k1")).status_code == 204
+    enforce(door.enforcement)
+    assert door.ask(basic("k1")).status_code == 204
+
+
+@pytest.mark.parametrize("rubbish", ["", "9 {}", "9 not json", "\xff"])
+def test_a_record_that_cannot_be_read_is_looked_up(
+    cast: Cast, door: Door, valkey: redis.Redis, rubbish: str
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    valkey.set(record_key("k1"), rubbish)
+    assert door.ask(basic("k1")).status_code == 204
+
+
+def test_with_the_store_unreachable_the_database_is_asked(
+    cast: Cast, enforcement: Enforcement
+) -> None:
+    cast.key("live", account="a")
+    cast.key("cut", account="b")
+    cast.deprecation()
+    cast.enroll("b")
+    cast.cut("b")
+    door = Door(NOWHERE, enforcement)
+    assert door.ask(basic("live")).status_code == 204
+    assert_cut(door.ask(basic("cut")))
+    assert_unknown(door.ask(basic("nobody")))
+
+
+@contextmanager
+def own_valkey(data_dir: Path) -> Iterator[tuple[EmbeddedServers, int]]:
+    with EmbeddedServers.start(data_dir, postgres=False) as servers:
+        pid = running_servers(data_dir)["Valkey"]
+        assert pid is not None
+        yield servers, pid
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("sent", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_store_that_hangs_or_dies_refuses_no_live_key(
+    cast: Cast, start: Start, tmp_path: Path, sent: signal.Signals
+) -> None:
+    cast.key("k1")
+    with own_valkey(tmp_path / "valkey") as (servers, pid):
+        with redis.Redis.from_url(servers.redis_url) as client:
+            enforcement = Enforcement(start, ValkeyVerdictStore(client))
+            enforce(enforcement)
+        door = Door(servers.redis_url, enforcement)
+        assert door.ask(basic("k1")).status_code == 204
+        os.kill(pid, sent)
+        try:
+            assert {a.status_code for a in door.ask_often([basic("k1")] * 20)} == {204}
+        finally:
+            os.kill(pid, signal.SIGCONT) if sent == signal.SIGSTOP else None
+
+
+def test_a_live_key_passes_by_the_store_alone_while_the_database_is_down(
+    cast: Cast, door: Door, dead_database: Enforcement
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    alone = Door(door.redis_url, dead_database)
+    assert alone.ask(basic("k1")).status_code == 204
+
+
+def test_with_the_database_down_an_incomplete_store_still_vouches_for_what_it_has(
+    cast: Cast, door: Door, dead_database: Enforcement, valkey: redis.Redis
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    valkey.delete("rollout:complete")
+    alone = Door(door.redis_url, dead_database)
+    assert alone.ask(basic("k1")).status_code == 204
+
+
+def test_when_nobody_can_tell_the_answer_is_503_and_never_401(
+    cast: Cast, door: Door, dead_database: Enforcement, valkey: redis.Redis
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    valkey.delete(record_key("k1"))
+    for lost in (Door(door.redis_url, dead_database), Door(NOWHERE, dead_database)):
+        answer = lost.ask(basic("k1"))
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["type"] == "urn:problem-type:temporarily-unavailable"
+        tunnelled = lost.ask(basic("k1"), "?profile=nginx")
+        assert tunnelled.headers["x-error-status"] == "503"
+
+
+def test_a_database_that_hangs_holds_nobody_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        engine = make_engine(f"postgresql://nobody@127.0.0.1:{port}/nothing")
+        hanging = Enforcement(
+            lambda: SqlUnitOfWork(engine), ValkeyVerdictStore(redis.Redis(port=1))
+        )
+        answers = Door(NOWHERE, hanging).ask_often([basic("k1")] * 30)
+        assert {answer.status_code for answer in answers} == {503}
+    engine.dispose()
+
+
+# -- alive and ready
+
+
+def test_it_is_ready_while_the_store_or_the_database_answers(
+    door: Door, dead_database: Enforcement
+) -> None:
+    assert door.get("/healthz").status_code == 200
+    assert door.get("/readyz").status_code == 200
+    assert Door(NOWHERE, door.enforcement).get("/readyz").status_code == 200
+    assert Door(door.redis_url, dead_database).get("/readyz").status_code == 200
+
+    assert Door(NOWHERE, dead_database).get("/readyz").status_code == 503
+    assert Door(NOWHERE, dead_database).get("/healthz").status_code == 200
+
+
+def test_what_falls_silent_is_logged_once_and_without_secrets(
+    cast: Cast, enforcement: Enforcement
+) -> None:
+    cast.key("k1")
+    with capture_logs() as logs:
+        Door(NOWHERE, enforcement).ask_often([basic("k1")] * 5)
+    assert [line["event"] for line in logs] == ["gateway.silent"]
+    assert SECRET not in repr(logs)
+    assert basic("k1") not in repr(logs)

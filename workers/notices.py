@@ -1,0 +1,34 @@
+"""When notices go out: steps become rows, rows become mails, mails become promises."""
+
+from __future__ import annotations
+
+from rollout.bootstrap import Rollout
+from workers.sweep import Sweep
+
+
+def schedule(rollout: Rollout) -> int:
+    """Write a row per person for every step that is due."""
+    return rollout.scheduling.sweep()
+
+
+def deliver(rollout: Rollout) -> int:
+    """Send what is due."""
+    return rollout.delivery.sweep()
+
+
+def confirm(rollout: Rollout) -> int:
+    """Call delivered what has not bounced."""
+    return rollout.delivery.confirm()
+
+
+def reap(rollout: Rollout) -> int:
+    """Take back what a dead worker had."""
+    return rollout.delivery.reap()
+
+
+SWEEPS = (
+    Sweep(name="rollout.notices.schedule", every=1, run=schedule),
+    Sweep(name="rollout.notices.deliver", every=1, run=deliver, at_once=4),
+    Sweep(name="rollout.notices.confirm", every=1, run=confirm),
+    Sweep(name="rollout.notices.reap", every=10, run=reap),
+)
