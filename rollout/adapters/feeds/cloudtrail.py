@@ -11,11 +11,10 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
 from rollout.adapters.feeds.json_records import JsonRecord, json_records
-from rollout.adapters.feeds.reading import example, field
+from rollout.adapters.feeds.reading import digest_record, example, field
 from rollout.domain.usage import Sighting
 from rollout.services.ports import Keyless, Log, Reading, Unreadable
 
@@ -27,6 +26,7 @@ class CloudTrail:
     """Implements ``services.ports.UsageFeed``."""
 
     name = "cloudtrail"
+    by_line = False  # an array may stand on many lines
 
     def read(self, log: Log) -> Iterator[Reading]:
         """Stream the readings of a log."""
@@ -56,7 +56,8 @@ def _reading(record: JsonRecord) -> Reading:
         network=network,
         refused=bool(event.get("errorCode")),
         account_id=_text(identity.get("accountId")) or None,
-        event=_digest(event) if event.get("eventID") else None,
+        event=_digest(event),
+        own_id=bool(event.get("eventID")),
     )
 
 
@@ -78,7 +79,7 @@ def _unwrap(value: Any) -> dict[str, Any] | None:
 def _digest(event: dict[str, Any]) -> bytes:
     """Name the event by all it says: collectors are known to give one eventID to many events."""
     canonical = json.dumps(event, sort_keys=True, separators=(",", ":"))
-    return sha256(canonical.encode()).digest()[:16]
+    return digest_record(canonical.encode())
 
 
 @lru_cache(maxsize=4096)

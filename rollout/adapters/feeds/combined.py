@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from rollout.adapters.feeds.reading import LONGEST_RECORD, example, field, split_lines
+from rollout.adapters.feeds.reading import (
+    LONGEST_RECORD,
+    digest_record,
+    example,
+    field,
+    split_lines,
+)
 from rollout.domain.usage import Sighting
 from rollout.services.ports import Keyless, Log, Reading, Unreadable
 
@@ -43,10 +49,11 @@ class Combined:
     """Implements ``services.ports.UsageFeed``."""
 
     name = "combined"
+    by_line = True
 
     def read(self, log: Log) -> Iterator[Reading]:
         """Stream the readings of a log."""
-        for number, raw in enumerate(split_lines(log.blocks()), 1):
+        for number, raw in enumerate(split_lines(log.blocks()), log.first_line):
             if line := raw.rstrip():
                 yield _reading(line) or _unreadable(number, line)
 
@@ -69,7 +76,8 @@ def _reading(line: bytes) -> Reading | None:
         network=field(address),
         refused=status in _REFUSALS,
         account_id=None,
-        event=None,
+        event=digest_record(line),
+        own_id=False,
     )
 
 

@@ -37,11 +37,11 @@ def json_records(log: Log) -> Iterator[JsonRecord | Unreadable]:
     everything = chain([first], blocks)
     if _OPENING.match(first[:_AHEAD].decode("utf-8", "replace")):
         return _elements(everything, log.name)
-    return _lines(everything)
+    return _lines(everything, log.first_line)
 
 
-def _lines(blocks: Iterable[bytes]) -> Iterator[JsonRecord | Unreadable]:
-    for number, line in enumerate(split_lines(blocks), 1):
+def _lines(blocks: Iterable[bytes], first_line: int) -> Iterator[JsonRecord | Unreadable]:
+    for number, line in enumerate(split_lines(blocks), first_line):
         where = f"line {number}"
         if len(line) > LONGEST_RECORD:
             yield Unreadable(where, "the line is longer than 16 MB", example(line))

@@ -7,6 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO, cast
 
@@ -21,6 +22,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 class LogFile:
     """Implements ``services.ports.Log`` over an open file."""
+
+    first_line = 1
 
     def __init__(self, content: IO[bytes], name: str, progress: Callable[[], None]) -> None:
         self.name = name
@@ -109,6 +112,11 @@ def field(text: str | bytes) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def digest_record(record: bytes) -> bytes:
+    """Return the 8 bytes that name an event by its record, the same on every machine."""
+    return blake2b(record, digest_size=8).digest()
 
 
 def printable(text: str) -> str:

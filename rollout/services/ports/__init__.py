@@ -4,7 +4,7 @@
 database. The database is never faked: tests run on a real one (docs/decisions/0003).
 """
 
-from rollout.services.ports.feeds import Keyless, Log, Reading, Unreadable, UsageFeed
+from rollout.services.ports.feeds import Keyless, LastUse, Log, Reading, Unreadable, UsageFeed
 from rollout.services.ports.mail import Letter, Mailer, MailSession, Outcome, Receipt, Renderer
 from rollout.services.ports.task_queue import TaskQueue
 from rollout.services.ports.unit_of_work import StartUnitOfWork, UnitOfWork
@@ -12,6 +12,7 @@ from rollout.services.ports.verdicts import Sync, VerdictStore
 
 __all__ = [
     "Keyless",
+    "LastUse",
     "Letter",
     "Log",
     "MailSession",

@@ -28,7 +28,18 @@ class Keyless:
     network: str
 
 
-Reading = Sighting | Keyless | Unreadable
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """What an authority says of a key as of a time: when it was last used, not how often."""
+
+    key_id: str
+    account_id: str | None
+    last_used: datetime | None  # None: never
+    as_of: datetime
+    active: bool  # whether the key can be used at all
+
+
+Reading = Sighting | LastUse | Keyless | Unreadable
 
 
 class Log(Protocol):
@@ -37,6 +48,11 @@ class Log(Protocol):
     @property
     def name(self) -> str:
         """What to call it in a message."""
+        ...
+
+    @property
+    def first_line(self) -> int:
+        """The number of its first line: 1, unless it is a piece of something longer."""
         ...
 
     def blocks(self) -> Iterator[bytes]:
@@ -58,6 +74,11 @@ class UsageFeed(Protocol):
     @property
     def name(self) -> str:
         """The name of the format."""
+        ...
+
+    @property
+    def by_line(self) -> bool:
+        """Whether each line is a record, so that a log may be cut into pieces at any of them."""
         ...
 
     def read(self, log: Log) -> Iterator[Reading]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rollout.domain.inventory_fields import MAX_ID
 from rollout.domain.usage import HourlyUse, Sighting, hour_of
-from rollout.services.ports import Reading, Unreadable
+from rollout.services.ports import Keyless, LastUse, Reading, Unreadable
 from rollout.services.usage.tally import Tally
 
 BATCH = 100_000  # records that are counted in memory before they go to the database
@@ -37,8 +37,10 @@ def count_by_hour(
     yield batch.take()
 
 
-def _usable(reading: Reading, latest: datetime, number: int) -> Reading:
+def _usable(reading: Reading, latest: datetime, number: int) -> Sighting | Keyless | Unreadable:
     """Return the reading, or why it cannot be used although it could be read."""
+    if isinstance(reading, LastUse):
+        return Unreadable(f"record {number}", "no uses, only last uses", reading.key_id)
     if not isinstance(reading, Sighting):
         return reading
     if reading.at > latest:
@@ -63,7 +65,7 @@ class _Batch:
 
     def add(self, sighting: Sighting) -> None:
         """Count a sighting."""
-        if sighting.event is not None:
+        if sighting.own_id:
             self._events.append(HourlyUse.of(sighting))
             return
         same = (
