@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench import cutoff, gateway, idle, imports, usage
+from bench import cutoff, gateway, idle, imports, usage, user_agents
 from bench.figures import Figure, show
 from bench.servers import own_servers
 from bench.size import FULL, QUICK
@@ -19,6 +19,7 @@ BENCHES = {
     "idle": idle.measure,
     "imports": imports.measure,
     "usage": usage.measure,
+    "user-agents": user_agents.measure,
     "gateway": gateway.measure,
 }
 

@@ -40,8 +40,9 @@ INSERT INTO keys (key_id, account_id, kind, label, hint, secret_digest, enforced
 INSERT INTO key_usage (key_id, count, refused, first_seen, last_seen)
   SELECT 'key-' || n, 100, 0, now() - interval '40 days', now() - interval '1 hour'
     FROM generate_series(1, {count}, 2) n;
-INSERT INTO feeds (feed, first_event, newest_event)
-VALUES ('gateway', now() - interval '90 days', now());
+INSERT INTO feeds (feed, first_event, newest_event, reported)
+VALUES ('gateway', now() - interval '90 days', now(),
+        tstzmultirange(tstzrange(now() - interval '90 days', now())));
 INSERT INTO enrollments (deprecation, account_id, cohort, deadline, wall, zone, planned_usage,
                          next_check_at, next_notice_at, told_until)
   SELECT 'api-keys', 'acc-' || n, 'everyone', due.at, due.at, 'UTC', 'unused', due.at,

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import cache, partial
 
 import redis
 from sqlalchemy import Engine
@@ -29,6 +30,8 @@ from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.pepper import load_pepper
 from rollout.adapters.resources import templates_dir
+from rollout.adapters.signatures import load_signatures
+from rollout.adapters.usage_stream import ValkeyUsageStream
 from rollout.domain.clock import Clock
 from rollout.domain.errors import BadInput, Refused, Unavailable
 from rollout.services.audit import Audit
@@ -46,7 +49,8 @@ from rollout.services.plan.guards import PlanGuards
 from rollout.services.ports import Mailer, Renderer, StartUnitOfWork
 from rollout.services.ports.queries import Queries
 from rollout.services.timekeeping import Timekeeping
-from rollout.services.usage import UsageService
+from rollout.services.usage import CallerNaming, UsageImport, UsageService
+from rollout.services.usage.collecting import UsageCollector
 from rollout.settings import Settings
 
 
@@ -64,6 +68,9 @@ class Rollout:
     audit: Audit
     inventory: Inventory
     usage: UsageService
+    usage_import: UsageImport
+    naming: CallerNaming
+    usage_collector: UsageCollector
     plan: PlanDrafts
     dates: PlanDates
     guards: PlanGuards
@@ -115,12 +122,11 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         start=start,
         renderer=renderer,
         audit=Audit(start),
-        inventory=Inventory(
-            start,
-            pepper=pepper,
-            canonical_locale=canonical_locale,
-        ),
+        inventory=Inventory(start, pepper=pepper, canonical_locale=canonical_locale),
         usage=UsageService(start),
+        usage_import=UsageImport(start),
+        naming=CallerNaming(start, cache(partial(load_signatures, settings.signatures))),
+        usage_collector=UsageCollector(start, ValkeyUsageStream(client)),
         plan=PlanDrafts(start, read_deprecation, holiday_finder, renderer.templates),
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),

@@ -83,6 +83,9 @@ class Settings:
     operator: str = _setting(
         _operator, "the name under which commands are recorded in the audit trail"
     )
+    signatures: Path | None = _setting(
+        None, "a file of your own with names for who calls ([signatures](signatures.md))"
+    )
     delivery_grace: float = _setting(
         900.0, "seconds after which an accepted message that has not bounced counts as delivered"
     )
@@ -152,7 +155,7 @@ def _resolve(variable: str, raw: str, known: Mapping[str, Any]) -> tuple[str, st
 
 
 def _convert(variable: str, text: str, kind: str) -> Any:
-    if kind == "Path":
+    if kind.startswith("Path"):
         return Path(text).expanduser()
     if kind != "float":
         return text

@@ -12,9 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rollout.adapters.mail.addresses import recipient
+from rollout.domain.errors import Unavailable
 from rollout.domain.gateway import Record
 from rollout.domain.notices import NoticeContext
-from rollout.services.ports import Letter, MailSession, Outcome, Receipt, Sync
+from rollout.services.ports import (
+    Letter,
+    MailSession,
+    Outcome,
+    Receipt,
+    StreamEntry,
+    Sync,
+    UseBatch,
+)
 
 ACCEPTED = Receipt(Outcome.ACCEPTED, "250 2.0.0 Queued")
 TEMPORARY = Receipt(Outcome.TEMPORARY, "RCPT: 450 4.7.1 Greylisted")
@@ -136,3 +145,49 @@ class FakeTaskQueue:
         if not self.broken:
             self.rings.append(task)
         return not self.broken
+
+
+class FakeUsageStream:
+    """Both ends of the stream, in memory; while ``broken``, neither answers."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.deaf = False  # batches arrive, but whoever sent them is not told
+        self._entries: dict[str, StreamEntry] = {}
+        self._given = 0
+
+    def empty(self) -> None:
+        """Lose everything, as a server that is flushed; names begin anew."""
+        self._entries.clear()
+        self._given = 0
+
+    def read(self, limit: int) -> Sequence[StreamEntry]:
+        """Read the first entries."""
+        self._answer()
+        return list(self._entries.values())[:limit]
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Take entries out."""
+        self._answer()
+        for name in names:
+            self._entries.pop(name, None)
+
+    def put(self, batch: UseBatch | None, why: str = "") -> None:
+        """Append a batch, or what is none."""
+        self._given += 1
+        name = f"{self._given}-0"
+        self._entries[name] = StreamEntry(name, batch, why)
+
+    async def append(self, batch: UseBatch) -> None:
+        """Append a batch."""
+        self._answer()
+        self.put(batch)
+        if self.deaf:
+            raise Unavailable("the fake usage stream says nothing")
+
+    async def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+    def _answer(self) -> None:
+        if self.broken:
+            raise Unavailable("the fake usage stream does not answer")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-QUEUES = ("cutoff", "notices", "audit")
+QUEUES = ("cutoff", "notices", "audit", "usage")
 
 
 def make_celery(redis_url: str) -> Celery:

@@ -19,7 +19,8 @@ from rich.progress import (
 )
 
 from rollout.adapters.feeds import FEEDS, LogFormat
-from rollout.adapters.feeds.reading import open_log
+from rollout.adapters.feeds.files import LogFile
+from rollout.adapters.feeds.parallel import counting
 from rollout.bootstrap import Rollout
 from rollout.cli.output import err, out, print_error, print_json, printable, rfc3339
 from rollout.cli.session import open_rollout
@@ -36,7 +37,7 @@ class Outcome:
     feed: str
     files: int = 0
     already_imported: int = 0
-    failed: list[tuple[Path, BadInput]] = field(default_factory=list)
+    failed: list[tuple[str, BadInput]] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     discovered: Discovery = field(default_factory=lambda: Discovery(accounts=0, keys=0))
     unknown_keys: int = 0
@@ -69,6 +70,7 @@ def import_usage(
             outcome.discovered = rollout.usage.discover(
                 feed=outcome.feed, operator=rollout.settings.operator
             )
+        rollout.naming.name_all()
         outcome.unknown_keys, outcome.unknown_examples = rollout.usage.unknown_keys(EXAMPLES)
     if as_json:
         print_json(_as_json(outcome))
@@ -94,35 +96,32 @@ def _expand(given: Sequence[Path]) -> list[Path]:
 def _import(
     rollout: Rollout, paths: Sequence[Path], log_format: LogFormat, outcome: Outcome
 ) -> None:
-    with _progress_bar(paths) as watch:
-        for path in paths:
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    with _progress_bar(size) as watch, counting(size) as counts:
+        for imported in rollout.usage_import.import_logs(
+            (LogFile(path, watch) for path in paths),
+            FEEDS[log_format],
+            feed=outcome.feed,
+            operator=rollout.settings.operator,
+            counting=counts,
+        ):
             outcome.files += 1
-            try:
-                with open_log(path, watch) as log:
-                    tally = rollout.usage.import_log(
-                        log,
-                        FEEDS[log_format],
-                        feed=outcome.feed,
-                        operator=rollout.settings.operator,
-                    )
-            except BadInput as error:
-                outcome.failed.append((path, error))
-                print_error(error)
-                continue
-            if tally is None:
+            if imported.refused:
+                outcome.failed.append((imported.log.name, imported.refused))
+                print_error(imported.refused)
+            elif imported.tally is None:
                 outcome.already_imported += 1
             else:
-                outcome.tally.add(tally)
+                outcome.tally.add(imported.tally)
 
 
 @contextmanager
-def _progress_bar(paths: Sequence[Path]) -> Iterator[Callable[[int], None]]:
+def _progress_bar(size: int) -> Iterator[Callable[[int], None]]:
     """Show how far the files are read, where somebody is looking; is told each step in bytes."""
-    total = sum(path.stat().st_size for path in paths if path.is_file())
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("import", total=total)
-        yield lambda size: bar.advance(task, size)
+        task = bar.add_task("import", total=size)
+        yield lambda step: bar.advance(task, step)
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
@@ -131,9 +130,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "feed": outcome.feed,
         "files": outcome.files,
         "already_imported": outcome.already_imported,
-        "failed": [
-            {"file": printable(path), "error": printable(error)} for path, error in outcome.failed
-        ],
+        "failed": [{"file": name, "error": printable(error)} for name, error in outcome.failed],
         "records": tally.records,
         "sightings": tally.sightings,
         "repeated": tally.repeated,

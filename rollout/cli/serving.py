@@ -43,7 +43,7 @@ def serve(factory: str, rollout: Rollout, listener: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = uvicorn.Config(
         import_from_string(factory)(rollout),
-        lifespan="off",
+        lifespan="on",
         access_log=False,
         log_level="warning",
         server_header=False,

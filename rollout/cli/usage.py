@@ -70,12 +70,14 @@ def _key_item(key: KeyUse) -> dict[str, Any]:
         "account_id": row.account_id,
         "kind": row.kind,
         "status": row.status,
-        "usage": key.usage,
+        "usage": key.judged.usage,
         "count": row.count,
         "refused": row.refused,
         "first_seen": row.first_seen,
-        "last_seen": row.last_seen,
-        "integrations": [],  # none is known by name yet
+        "last_seen": row.history.last_seen,
+        "integrations": row.integrations,
+        "why": key.judged.why,
+        "until": key.judged.until,
     }
 
 

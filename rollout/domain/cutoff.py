@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rollout.domain.plan import Freeze, Guards, UnknownUsage
-from rollout.domain.usage import Usage
+from rollout.domain.usage import Usage, most_used
 
 
 class HoldCode(StrEnum):
@@ -65,6 +65,7 @@ class DueKey:
     key_id: str
     last_seen: datetime | None
     usage: Usage
+    why: str = ""  # it is judged so
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,7 @@ class Case:
     @property
     def usage(self) -> Usage:
         """The usage of the keys as a whole: in use before unknown before unused."""
-        found = {key.usage for key in self.keys}
-        return next((u for u in (Usage.IN_USE, Usage.UNKNOWN) if u in found), Usage.UNUSED)
+        return most_used(key.usage for key in self.keys)
 
 
 FreezeFinder = Callable[[datetime, str], Freeze | None]
@@ -162,14 +162,13 @@ def earliest_warning(promises: Sequence[Promise], deadline: datetime) -> datetim
 def _usage_known(case: Case, guards: Guards) -> Hold | None:
     if guards.unknown_usage is not UnknownUsage.HOLD:
         return None
-    unknown = [key.key_id for key in case.keys if key.usage is Usage.UNKNOWN]
+    unknown = [key for key in case.keys if key.usage is Usage.UNKNOWN]
     if not unknown:
         return None
     return Hold(
         HoldCode.UNKNOWN_USAGE,
         f"nobody can say whether {len(unknown)} of {len(case.keys)} keys are still used:"
-        " no feed has reported from before guards.usage_window until within guards.usage_fresh;"
-        " import such logs, or set guards.unknown_usage: as_in_use",
+        f" {unknown[0].why}; import such logs, or set guards.unknown_usage: as_in_use",
     )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from rollout.adapters.feeds import FEEDS, LogFormat
-from rollout.adapters.feeds.reading import LONGEST_RECORD, open_log
+from rollout.adapters.feeds.files import LogFile
+from rollout.adapters.feeds.reading import LONGEST_RECORD
 from rollout.domain.errors import BadInput
 from rollout.domain.usage import Sighting
 from rollout.services.ports import Keyless, Reading, Unreadable
@@ -27,8 +28,7 @@ Read = Callable[..., list[Reading]]
 
 
 def read_file(log_format: LogFormat, path: Path) -> list[Reading]:
-    with open_log(path) as log:
-        return list(FEEDS[log_format].read(log))
+    return list(FEEDS[log_format].read(LogFile(path)))
 
 
 @pytest.fixture
@@ -181,11 +181,11 @@ def test_the_same_event_is_recognised_and_another_one_of_the_same_id_is_not(read
     records = [event(), reordered, event(eventName="Other"), event(eventID=None)]
 
     readings = read(CLOUDTRAIL, dump(records))
-    first, again, other, nameless = (r.event for r in readings if isinstance(r, Sighting))
+    first, again, other, nameless = (r for r in readings if isinstance(r, Sighting))
 
-    assert first == again
-    assert first != other
-    assert nameless is None
+    assert first.event == again.event
+    assert first.event != other.event
+    assert [r.own_id for r in (first, again, other, nameless)] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("content", [b'{"Records": [', b"[", b'[{"eventName": "x"}, {"even'])
@@ -318,9 +318,9 @@ def test_the_digest_is_of_the_decompressed_bytes(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(LINE))
     digests = []
     for path in (plain, packed):
-        with open_log(path) as log:
-            list(log.blocks())
-            digests.append(log.digest())
+        log = LogFile(path)
+        list(log.blocks())
+        digests.append(log.digest())
 
     assert digests[0] == digests[1]
 
@@ -329,8 +329,7 @@ def test_progress_adds_up_to_the_size_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "log.gz"
     path.write_bytes(gzip.compress(b"\n".join(b"%d" % n + LINE for n in range(50_000))))
     steps: list[int] = []
-    with open_log(path, steps.append) as log:
-        list(log.blocks())
+    list(LogFile(path, steps.append).blocks())
 
     assert sum(steps) == path.stat().st_size
     assert len(steps) > 1
@@ -357,16 +356,15 @@ import json, resource, sys
 from collections import Counter
 from pathlib import Path
 from rollout.adapters.feeds import FEEDS, LogFormat
-from rollout.adapters.feeds.reading import open_log
+from rollout.adapters.feeds.files import LogFile
 from rollout.domain.errors import BadInput
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()
 kinds = []
 try:
-    with open_log(Path(sys.argv[2])) as log:
-        for reading in FEEDS[LogFormat(sys.argv[1])].read(log):
-            kinds.append(type(reading).__name__)
+    for reading in FEEDS[LogFormat(sys.argv[1])].read(LogFile(Path(sys.argv[2]))):
+        kinds.append(type(reading).__name__)
 except BadInput as error:
     kinds.append(error.message)
 print(json.dumps([Counter(kinds), peak() - before]))

@@ -6,16 +6,21 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rollout.domain.usage import (
+    EVENT_BYTES,
     USAGE_FRESH,
     USAGE_WINDOW,
     Coverage,
-    HourlyUse,
-    Sighting,
+    Feed,
+    History,
     Source,
     Usage,
+    Uses,
     judge_usage,
+    mark,
     normalise_user_agent,
 )
 
@@ -43,11 +48,12 @@ LONG_AGO = NOW - 90 * DAY
 def test_silence_is_evidence_only_if_a_feed_was_listening_throughout(
     last_seen: datetime | None, feeds: tuple[tuple[datetime, datetime], ...], usage: Usage
 ) -> None:
+    coverage = Coverage(tuple(Feed("f", None, complete=True, reported=(span,)) for span in feeds))
     judged = judge_usage(
-        last_seen, Coverage(feeds), now=NOW, window=USAGE_WINDOW, fresh=USAGE_FRESH
+        History(last_seen), coverage, now=NOW, window=USAGE_WINDOW, fresh=USAGE_FRESH
     )
 
-    assert judged is usage
+    assert judged.usage is usage
 
 
 @pytest.mark.parametrize(
@@ -96,14 +102,20 @@ def test_a_source_is_named_by_both_of_its_parts() -> None:
 
 
 def test_uses_within_an_hour_add_up_whatever_their_order() -> None:
-    def sighting(minute: int, *, refused: bool) -> Sighting:
-        at = NOW.replace(minute=minute)
-        return Sighting("k", at, "curl/8.1", "10.0.0.1", refused, None, None)
+    first, middle, last = (NOW.replace(minute=minute) for minute in (15, 30, 45))
+    uses = Uses(middle, middle)
+    for at, refused in ((middle, True), (last, False), (first, True)):
+        uses.add(bytes(7) + bytes([at.minute]), at=at, refused=refused)
 
-    use = HourlyUse.of(sighting(30, refused=True))
-    use.add(sighting(45, refused=False))
-    use.add(sighting(15, refused=True))
+    assert (uses.first_at, uses.last_at) == (first, last)
+    assert [name & 1 for name in uses.events[EVENT_BYTES - 1 :: EVENT_BYTES]] == [1, 0, 1]
 
-    assert (use.hour, use.count, use.refused) == (NOW, 3, 2)
-    assert (use.first_at.minute, use.last_at.minute) == (15, 45)
-    assert use.source == Source("curl", "10.0.0.1")
+
+@given(event=st.binary(min_size=EVENT_BYTES, max_size=EVENT_BYTES), refused=st.booleans())
+def test_the_outcome_is_written_into_the_lowest_bit_of_a_name_and_nowhere_else(
+    *, event: bytes, refused: bool
+) -> None:
+    marked = mark(event, refused=refused)
+
+    assert int.from_bytes(marked) & 1 == refused
+    assert int.from_bytes(marked) >> 1 == int.from_bytes(event) >> 1

@@ -73,6 +73,7 @@ def test_a_message_says_which_key_when_and_who_still_calls(
     campaign: Campaign, mailer: FakeMailer
 ) -> None:
     campaign.begin()
+    campaign.run("SELECT rollout_month_of_sightings(:now)", now=NOW)
     campaign.run(
         "WITH s AS (INSERT INTO sources (source_id, user_agent, network, example)"
         " VALUES (:source, 'Zapier', '203.0.113.9', 'Zapier') RETURNING source_id)"
@@ -247,6 +248,7 @@ def test_what_follows_the_cutoff_is_counted_from_the_cutoff_even_if_it_was_late(
     campaign.at(late)
     campaign.guards.release("beta", reason="closed", operator="olga")
     campaign.work(late)
+    campaign.run("SELECT rollout_month_of_sightings(:at)", at=late)
     campaign.run(
         "WITH s AS (INSERT INTO sources (source_id, user_agent, network, example)"
         " VALUES ('y', 'cron', '203.0.113.9', 'cron') RETURNING source_id)"

@@ -16,10 +16,11 @@ from sqlalchemy import Engine, text
 
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.feeds import FEEDS, LogFormat
-from rollout.adapters.feeds.reading import open_log
+from rollout.adapters.feeds.files import LogFile
 from rollout.domain.errors import BadInput, BadRows
 from rollout.domain.usage import Usage
-from rollout.services.usage import Discovery, Tally, UsageService
+from rollout.services.ports import Counts
+from rollout.services.usage import Discovery, Tally, UsageImport, UsageService
 from tests.support.database import set_clock
 
 CLOUDTRAIL, COMBINED = LogFormat.CLOUDTRAIL, LogFormat.COMBINED
@@ -35,7 +36,7 @@ UNION ALL
 SELECT 'source', user_agent || network || example, 0, 0, NULL, NULL, encode(source_id, 'hex')
 FROM sources
 UNION ALL
-SELECT 'event', encode(digest, 'hex'), 0, 0, at, NULL, '' FROM usage_events
+SELECT 'seen', scope || hour || encode(events, 'hex'), 0, 0, NULL, NULL, '' FROM usage_seen
 UNION ALL
 SELECT 'feed', feed, events, 0, first_event, newest_event, '' FROM feeds
 UNION ALL
@@ -43,7 +44,7 @@ SELECT 'registered', key_id, 0, 0, NULL, NULL, account_id FROM keys
 ORDER BY 1, 2
 """
 
-TABLES = ["sightings", "sources", "key_usage", "usage_events", "usage_files", "feeds", "keys"]
+TABLES = ["sightings", "sources", "key_usage", "usage_seen", "usage_files", "feeds", "keys"]
 
 Import = Callable[..., Tally | None]
 
@@ -55,12 +56,17 @@ def usage(start: Callable[[], SqlUnitOfWork], engine: Engine) -> UsageService:
 
 
 @pytest.fixture
-def take(usage: UsageService) -> Import:
+def importing(start: Callable[[], SqlUnitOfWork], engine: Engine) -> UsageImport:
+    set_clock(engine, NOW)
+    return UsageImport(start)
+
+
+@pytest.fixture
+def take(importing: UsageImport) -> Import:
     """Take in a log file."""
 
     def take_in(path: Path, log_format: LogFormat = CLOUDTRAIL, feed: str = "trail") -> Any:
-        with open_log(path) as log:
-            return usage.import_log(log, FEEDS[log_format], feed=feed, operator="olga")
+        return importing.import_log(LogFile(path), FEEDS[log_format], feed=feed, operator="olga")
 
     return take_in
 
@@ -125,7 +131,7 @@ def test_the_stratus_log_gives_each_key_its_account_counts_and_times(
             key.row.count,
             key.row.refused,
             known(key.row.first_seen),
-            known(key.row.last_seen),
+            known(key.row.history.last_seen),
         )
         for key in usage.key_uses()
     } == {
@@ -180,7 +186,7 @@ def test_use_within_30_days_is_judged_by_the_databases_clock(
             assert now < "2024-12"
     discover(usage)
 
-    judged = [key.usage for key in usage.key_uses() if key.row.key_id.startswith("AKIA")]
+    judged = [key.judged.usage for key in usage.key_uses() if key.row.key_id.startswith("AKIA")]
 
     assert judged.count(Usage.IN_USE) == used
     assert len(judged) - judged.count(Usage.IN_USE) == older
@@ -353,16 +359,23 @@ def test_a_log_of_another_format_is_refused_and_can_be_imported_rightly_afterwar
     assert take(path) is not None
 
 
-def test_a_use_in_the_future_is_set_aside_and_proves_nothing(
-    engine: Engine, take: Import, write: Callable[..., Path]
+def test_a_use_in_the_future_is_set_aside_where_it_is_seen_and_proves_nothing(
+    engine: Engine, usage: UsageService, take: Import, write: Callable[..., Path]
 ) -> None:
     day = 24 * 60
-    tally = take(write("1", ("k", "a", 60 + day, "acme"), ("k", "b", 61 + day, "acme")))
+    uses = ("k", "a", 60 + day, "acme"), ("k", "b", 61 + day, "acme")
+    for name in ("1", "2"):
+        tally = take(write(name, *uses, ("k", name, 0, "acme")))
 
     assert tally is not None
-    assert (tally.sightings, tally.unreadable) == (1, 1)
-    assert "record 2: the time is in the future: key 'k' at 2024-12-02T00:01" in tally.examples[0]
+    assert (tally.sightings, tally.ahead, tally.unreadable) == (1, 1, 0)
     assert read(engine, "SELECT newest_event FROM feeds") == [(NOW + timedelta(days=1),)]
+    (aside,) = usage.ahead()
+    assert (aside.feed, aside.key_id, aside.at) == (
+        "trail",
+        "k",
+        NOW + timedelta(days=1, minutes=1),
+    )
 
 
 def test_hostile_text_is_kept_or_refused_but_never_breaks_an_import(
@@ -403,7 +416,7 @@ def test_a_merge_waits_for_another_one_as_long_as_that_takes(
     start: Callable[[], SqlUnitOfWork],
 ) -> None:
     with start() as uow:
-        uow.usage.stage([])
+        uow.usage.stage(Counts())
         uow.usage.merge("trail")
 
         assert uow._connection.execute(text("SHOW lock_timeout")).scalar_one() == "0"
@@ -427,6 +440,8 @@ def test_the_fact_of_an_import_tells_what_became_of_the_log(
         "records": 2,
         "sightings": 1,
         "repeated": 0,
+        "last_uses": 0,
+        "ahead": 0,
         "keyless": 1,
         "unreadable": 0,
     }
@@ -472,7 +487,7 @@ def test_an_unknown_key_is_kept_aside_until_it_is_registered_and_then_counts_at_
 
     assert usage.unknown_keys(5) == (1, ["k1"])
     (key,) = usage.key_uses()
-    assert (key.row.key_id, key.row.count, key.usage) == ("k2", 1, Usage.IN_USE)
+    assert (key.row.key_id, key.row.count, key.judged.usage) == ("k2", 1, Usage.IN_USE)
 
 
 def test_discovery_adopts_keys_of_logs_that_were_taken_in_before(
@@ -520,17 +535,17 @@ def test_a_silent_key_is_unused_while_a_feed_listens_and_unknown_when_it_stops(
     engine: Engine, usage: UsageService, take: Import, write: Callable[..., Path]
 ) -> None:
     register(engine, "silent", "used")
-    assert {key.usage for key in usage.key_uses()} == {Usage.UNKNOWN}
+    assert {key.judged.usage for key in usage.key_uses()} == {Usage.UNKNOWN}
 
-    month_ago = 60 - 31 * 24 * 60
-    take(write("1", ("used", "a", 60, "acme"), ("used", "b", month_ago, "acme")))
-    assert {key.row.key_id: key.usage for key in usage.key_uses()} == {
+    day = 24 * 60
+    take(write("1", *(("used", f"{n}", 60 - n * day, "acme") for n in range(32))))
+    assert {key.row.key_id: key.judged.usage for key in usage.key_uses()} == {
         "silent": Usage.UNUSED,
         "used": Usage.IN_USE,
     }
 
     set_clock(engine, NOW + timedelta(days=2, seconds=1))
-    assert {key.row.key_id: key.usage for key in usage.key_uses()} == {
+    assert {key.row.key_id: key.judged.usage for key in usage.key_uses()} == {
         "silent": Usage.UNKNOWN,
         "used": Usage.IN_USE,
     }

@@ -57,7 +57,11 @@ class Campaign:
     def at(self, now: datetime) -> None:
         """Set the clock; the feeds keep reporting."""
         set_clock(self.engine, now)
-        self.run("UPDATE feeds SET newest_event = :now", now=now)
+        self.run(
+            "UPDATE feeds SET newest_event = :now,"
+            " reported = tstzmultirange(tstzrange(first_event, :now))",
+            now=now,
+        )
 
     def remind(self) -> None:
         """Send whatever is due."""

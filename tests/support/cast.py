@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, text
 
@@ -41,10 +41,10 @@ def bring_on(engine: Engine, now: datetime = NOW) -> None:
         connection.execute(text(KEYS), {"now": now})
         connection.execute(
             text(
-                "INSERT INTO feeds (feed, first_event, newest_event)"
-                " VALUES ('gateway', CAST(:now AS timestamptz) - interval '90 days', :now)"
+                "INSERT INTO feeds (feed, first_event, newest_event, reported)"
+                " VALUES ('gateway', :since, :now, tstzmultirange(tstzrange(:since, :now)))"
             ),
-            {"now": now},
+            {"since": now - timedelta(days=90), "now": now},
         )
         connection.execute(
             text(

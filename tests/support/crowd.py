@@ -40,8 +40,9 @@ cohorts:
 
 STATEMENTS = (
     """
-    INSERT INTO feeds (feed, first_event, newest_event)
-    VALUES ('gateway', now() - interval '90 days', now())
+    INSERT INTO feeds (feed, first_event, newest_event, reported)
+    VALUES ('gateway', now() - interval '90 days', now(),
+            tstzmultirange(tstzrange(now() - interval '90 days', now())))
     """,
     """
     INSERT INTO accounts (account_id, name, timezone, locale, tier)

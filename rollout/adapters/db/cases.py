@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.coverage import read_coverage
+from rollout.adapters.db.histories import OF_KEY, history
 from rollout.domain.cutoff import Case, DueKey, Promise
 from rollout.domain.plan import Deprecation
 from rollout.domain.usage import Coverage, judge_usage
@@ -22,8 +23,8 @@ SELECT e.enrollment_id, e.account_id, e.cohort, e.deadline, e.zone, e.schedule_v
         AND h.closed_at IS NULL AND (h.ends_at IS NULL OR h.ends_at > rollout_now())
  WHERE e.enrollment_id = ANY(:ids) ORDER BY e.deadline, e.enrollment_id
 """
-KEYS = """
-SELECT k.account_id, k.key_id, u.last_seen
+KEYS = f"""
+SELECT k.account_id, k.key_id, {OF_KEY}
   FROM keys k LEFT JOIN key_usage u USING (key_id)
  WHERE k.account_id = ANY(:accounts) AND k.kind = ANY(:kinds) AND k.status = 'active'
  ORDER BY k.key_id
@@ -88,10 +89,10 @@ def load_cases(
 
 def _key(row: Row[Any], deprecation: Deprecation, coverage: Coverage, now: datetime) -> DueKey:
     guards = deprecation.guards
-    usage = judge_usage(
-        row.last_seen, coverage, now=now, window=guards.usage_window, fresh=guards.usage_fresh
+    judged = judge_usage(
+        history(row), coverage, now=now, window=guards.usage_window, fresh=guards.usage_fresh
     )
-    return DueKey(row.key_id, row.last_seen, usage)
+    return DueKey(row.key_id, row.last_seen, judged.usage, judged.why)
 
 
 def _utc(value: datetime) -> datetime:

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import Connection, text
 
-from rollout.domain.usage import Coverage
+from rollout.domain.usage import Coverage, Feed
+
+# Hours with uses, from the first use to the newest.
+_FEEDS = """
+SELECT feed, every, complete,
+       array_agg(greatest(lower(span), first_event) ORDER BY span) FILTER (WHERE NOT isempty(span))
+         AS starts,
+       array_agg(least(upper(span), newest_event) ORDER BY span) FILTER (WHERE NOT isempty(span))
+         AS ends
+  FROM feeds LEFT JOIN LATERAL unnest(reported) AS span ON true
+ GROUP BY feed ORDER BY feed
+"""
 
 
 def read_coverage(connection: Connection) -> Coverage:
     """Return from when to when each feed has reported."""
-    rows = connection.execute(
-        text("SELECT first_event, newest_event FROM feeds WHERE newest_event IS NOT NULL")
+    return Coverage(
+        tuple(
+            Feed(
+                row.feed,
+                row.every,
+                row.complete,
+                tuple(zip(map(_utc, row.starts or ()), map(_utc, row.ends or ()), strict=True)),
+            )
+            for row in connection.execute(text(_FEEDS))
+        )
     )
-    return Coverage(tuple((row.first_event, row.newest_event) for row in rows))
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.coverage import read_coverage
+from rollout.adapters.db.histories import OF_KEY, history
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
 from rollout.domain.plan import Deprecation
-from rollout.domain.usage import Coverage, Usage, judge_usage
+from rollout.domain.usage import Coverage, judge_usage, most_used
 
 MAX_CALLERS = 10  # a message that lists more is not read
 
@@ -29,8 +30,8 @@ SELECT n.notice_id, n.deadline, n.schedule_version, e.enrollment_id, e.deprecati
         = (n.enrollment_id, n.schedule_version - 1)
  WHERE n.notice_id = ANY(:ids)
 """
-KEYS = """
-SELECT k.account_id, k.hint, k.label, u.last_seen
+KEYS = f"""
+SELECT k.account_id, k.hint, k.label, {OF_KEY}
   FROM keys k LEFT JOIN key_usage u USING (key_id)
  WHERE k.account_id = ANY(:accounts) AND k.kind = 'rest' AND k.status <> 'revoked'
  ORDER BY u.last_seen DESC NULLS LAST, k.key_id
@@ -79,7 +80,7 @@ class NoticeContexts:
                 account_id=person.account_id,
                 account_name=person.account_name,
                 keys=shown,
-                usage=_together(shown),
+                usage=most_used(key.usage for key in shown),
                 callers=tuple(
                     Caller(c.user_agent, c.network, int(c.calls), c.last_seen.astimezone(UTC))
                     for c in callers[person.account_id]
@@ -111,12 +112,7 @@ def _by(rows: Sequence[Row[Any]], column: str) -> dict[Any, list[Row[Any]]]:
 
 def _key(row: Row[Any], document: Deprecation, coverage: Coverage, now: datetime) -> NoticeKey:
     guards = document.guards
-    usage = judge_usage(
-        row.last_seen, coverage, now=now, window=guards.usage_window, fresh=guards.usage_fresh
+    judged = judge_usage(
+        history(row), coverage, now=now, window=guards.usage_window, fresh=guards.usage_fresh
     )
-    return NoticeKey(row.hint, row.label, usage, row.last_seen)
-
-
-def _together(keys: Sequence[NoticeKey]) -> Usage:
-    found = {key.usage for key in keys}
-    return next((u for u in (Usage.IN_USE, Usage.UNKNOWN) if u in found), Usage.UNUSED)
+    return NoticeKey(row.hint, row.label, judged.usage, row.last_seen)

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
+from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
 from rollout.domain.notices import NoticeContext, NoticeState
@@ -31,9 +32,10 @@ SELECT due.enrollment_id FROM running c
 
 # A statement of its own, so that it sees what it has locked and not what was there when the claim
 # began. `rest` is the only kind that can ever be in scope (M0): mobile keys are not even counted.
-CLAIMED = """
+CLAIMED = f"""
 SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.schedule_version,
-       e.told_until, k.keys, k.last_seen, c.cut_at, coalesce(c.refused, 0) AS refused_since_cutoff
+       e.told_until, k.keys, k.last_seen, k.attested_at, k.days, c.cut_at,
+       coalesce(c.refused, 0) AS refused_since_cutoff
   FROM enrollments e
   LEFT JOIN LATERAL (
        SELECT max(c.cut_at) AS cut_at, sum(s.refused) AS refused
@@ -41,7 +43,7 @@ SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.sche
         WHERE e.state = 'cut' AND c.enrollment_id = e.enrollment_id
           AND c.schedule_version = e.schedule_version) c ON true
   CROSS JOIN LATERAL (
-       SELECT count(*) AS keys, max(u.last_seen) AS last_seen
+       SELECT count(*) AS keys, {OF_KEYS}
          FROM keys LEFT JOIN key_usage u USING (key_id)
         WHERE keys.account_id = e.account_id AND keys.kind = 'rest'
           AND (keys.status = 'active' OR e.state = 'cut')) k
@@ -121,7 +123,7 @@ class SqlNotices:
         """Lock enrollments whose next step is due and whose cohort is not paused."""
         claimed = self._connection.execute(text(CLAIM_ENROLLMENTS), {"limit": limit}).scalars()
         rows = self._connection.execute(text(CLAIMED), {"ids": list(claimed)})
-        return [DueEnrollment(**row) for row in rows.mappings()]
+        return [_due(row) for row in rows.mappings()]
 
     def add(self, notices: Sequence[NewNotice]) -> int:
         """Write the rows: one per contact. One that exists already stays as it is."""
@@ -297,3 +299,9 @@ class SqlNotices:
             {"grace": grace, "limit": limit},
         )
         return [(row.enrollment_id, row.account_id) for row in rows]
+
+
+def _due(row: RowMapping) -> DueEnrollment:
+    fields = dict(row)
+    evidence = [fields.pop(name) for name in ("last_seen", "attested_at", "days")]
+    return DueEnrollment(**fields, histories=histories(*evidence))

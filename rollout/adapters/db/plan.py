@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.copy import copy_rows
 from rollout.adapters.db.coverage import read_coverage
+from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.locks import stop_cutting
 from rollout.adapters.deprecation_file import read_deprecation
 from rollout.domain.errors import NotFound
@@ -18,19 +19,19 @@ from rollout.domain.inventory import KeyKind
 from rollout.domain.notices import next_threshold
 from rollout.domain.plan import Candidate, Deprecation, cohort_digest
 from rollout.domain.plan_draft import Change, Enrolled, Member
-from rollout.domain.usage import judge_usage
+from rollout.domain.usage import judge_usage, most_used
 from rollout.services.ports.plan import Enrollment, Reschedule
 
 ENROLLMENT = (
     "enrollment_id, deprecation, account_id, cohort, state, deadline, zone, schedule_version"
 )
-MEMBERS = """
-SELECT a.account_id, a.timezone, a.tier, k.keys, k.last_seen,
+MEMBERS = f"""
+SELECT a.account_id, a.timezone, a.tier, k.keys, k.last_seen, k.attested_at, k.days,
        (SELECT count(*) FROM contacts c WHERE c.account_id = a.account_id) AS contacts,
        e.enrollment_id, e.cohort, e.deadline, e.state, e.schedule_version, s.cause,
        EXISTS (SELECT 1 FROM notices n WHERE n.enrollment_id = e.enrollment_id
                 AND n.state IN ('sending', 'sent', 'delivered', 'uncertain')) AS told
-  FROM (SELECT account_id, count(*) AS keys, max(u.last_seen) AS last_seen
+  FROM (SELECT account_id, count(*) AS keys, {OF_KEYS}
           FROM keys LEFT JOIN key_usage u USING (key_id)
          WHERE kind = ANY(:kinds) AND status = 'active' GROUP BY account_id) k
   JOIN accounts a USING (account_id)
@@ -123,12 +124,15 @@ class SqlPlan:
         )
         guards = deprecation.guards
         for row in rows:
-            usage = judge_usage(
-                row.last_seen,
-                coverage,
-                now=now,
-                window=guards.usage_window,
-                fresh=guards.usage_fresh,
+            usage = most_used(
+                judge_usage(
+                    of_key,
+                    coverage,
+                    now=now,
+                    window=guards.usage_window,
+                    fresh=guards.usage_fresh,
+                ).usage
+                for of_key in histories(row.last_seen, row.attested_at, row.days)
             )
             candidate = Candidate(row.account_id, row.timezone, row.tier, usage)
             yield Member(candidate, row.keys, row.contacts, _enrolled(row))

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from rollout.adapters.db.audit import SqlAudit
+from rollout.adapters.db.callers import SqlCallers
 from rollout.adapters.db.clock import SqlClock
 from rollout.adapters.db.cutoff import SqlCutoff
 from rollout.adapters.db.enforcement import SqlEnforcement
@@ -38,6 +39,7 @@ class SqlUnitOfWork:
         self._connection = connect(self._engine)
         self.inventory = SqlInventory(self._connection)
         self.usage = SqlUsage(self._connection)
+        self.callers = SqlCallers(self._connection)
         self.plan = SqlPlan(self._connection)
         self.guards = SqlGuards(self._connection)
         self.notices = SqlNotices(self._connection, self._mail_domain)

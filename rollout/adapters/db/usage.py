@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from operator import itemgetter
 
 from sqlalchemy import Connection, text
 
-from rollout.adapters.db.copy import copy_rows
 from rollout.adapters.db.coverage import read_coverage
-from rollout.adapters.db.usage_merge import MERGE, MERGED, STAGED, STAGING
+from rollout.adapters.db.histories import OF_KEY, history
+from rollout.adapters.db.usage_merge import merge_staged
+from rollout.adapters.db.usage_staging import Staging
+from rollout.adapters.db.usage_sums import lock_cursor, merge_sums, move_cursor
 from rollout.domain.inventory import key_hint
-from rollout.domain.usage import Coverage, HourlyUse
-from rollout.services.ports.usage import ImportedFile, KeyRow, Merged, SourceRow, UnknownKey
+from rollout.domain.usage import Coverage, Sighting
+from rollout.services.ports import Counts, LastUse
+from rollout.services.ports.usage import (
+    AheadRow,
+    ImportedFile,
+    KeyRow,
+    Merged,
+    SourceRow,
+    UnknownKey,
+)
+from rollout.services.ports.usage_stream import UseSum
 
+SET_ASIDE = """
+INSERT INTO usage_ahead (feed, event, key_id, account_id, at, user_agent, network, refused)
+VALUES (:feed, :event, :key_id, :account_id, :at, :user_agent, :network, :refused)
+ON CONFLICT DO NOTHING
+"""
+ATTEST = """
+INSERT INTO key_usage AS known (key_id, count, refused, first_seen, last_seen, named_account,
+                                attested_at)
+VALUES (:key_id, 0, 0, NULL, :last_used, :account_id, :as_of)
+ON CONFLICT (key_id) DO UPDATE SET
+    last_seen = greatest(known.last_seen, excluded.last_seen),
+    named_account = CASE WHEN known.named_account <> excluded.named_account THEN ''
+                         ELSE coalesce(known.named_account, excluded.named_account) END,
+    attested_at = greatest(known.attested_at, excluded.attested_at)
+"""
+_INTEGRATIONS = """
+array(SELECT DISTINCT n.integration FROM key_sources x JOIN named_sources n USING (source_id)
+       WHERE x.key_id = u.key_id AND n.integration IS NOT NULL ORDER BY 1) AS integrations
+"""
 _UNREGISTERED = "key_usage u WHERE NOT EXISTS (SELECT FROM keys k WHERE k.key_id = u.key_id)"
+
+REGISTERED = f"""
+SELECT k.key_id, k.account_id, k.kind, k.status, coalesce(u.count, 0) AS uses,
+       coalesce(u.refused, 0) AS refused, u.first_seen, {OF_KEY}, {_INTEGRATIONS}
+  FROM keys k LEFT JOIN key_usage u ON u.key_id = k.key_id
+ WHERE k.key_id > :after ORDER BY k.key_id LIMIT :limit
+"""
+SEEN_ONLY = f"""
+SELECT u.key_id, nullif(u.named_account, '') AS account_id, NULL AS kind, NULL AS status,
+       u.count AS uses, u.refused, u.first_seen, {OF_KEY}, {_INTEGRATIONS}
+  FROM {_UNREGISTERED} AND u.key_id > :after ORDER BY u.key_id LIMIT :limit
+"""
 
 
 class SqlUsage:
@@ -22,23 +65,57 @@ class SqlUsage:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._staging = False
+        self._staged: Staging | None = None
 
-    def stage(self, uses: Iterable[HourlyUse]) -> None:
-        """Set uses aside, for ``merge`` in the same unit of work. Nobody else waits for it."""
-        if not self._staging:
-            self._connection.execute(text(STAGING))
-            self._staging = True
-        copy_rows(self._connection, "staged", STAGED, map(_staged, uses))
+    def stage(self, counts: Counts) -> None:
+        """Set the uses of a log aside, for ``merge`` in the same unit of work."""
+        if self._staged is None:
+            self._staged = Staging(self._connection)
+        self._staged.add(counts)
 
     def merge(self, feed: str) -> Merged:
         """Add what was staged to the feed, its sources, the sightings and the last use of keys.
 
-        Rows are locked in one order, so several imports may run at once; one may wait for another.
+        Imports of the same feed wait for each other here, and only here.
         """
-        for statement in MERGE:
-            self._connection.execute(text(statement), {"feed": feed})
-        return Merged(*self._connection.execute(text(MERGED)).one())
+        staging = self._staged or Staging(self._connection)
+        self._staged, brought = None, staging.close()
+        counted = merge_staged(self._connection, feed)
+        return Merged(counted, brought - counted)
+
+    def add_sums(self, feed: str, sums: Sequence[UseSum]) -> int:
+        """Add uses of which the caller knows that they were not added before; return how many."""
+        return merge_sums(self._connection, feed, sums)
+
+    def cursor(self, name: str) -> str:
+        """Return a position, empty at first; others wait for it until the unit of work ends."""
+        return lock_cursor(self._connection, name)
+
+    def set_cursor(self, name: str, position: str) -> None:
+        """Note a position that ``cursor`` has returned before."""
+        move_cursor(self._connection, name, position)
+
+    def set_aside(self, feed: str, uses: Sequence[Sighting]) -> None:
+        """Keep uses of a time that has not come yet, each once, where they prove nothing."""
+        if uses:
+            self._connection.execute(
+                text(SET_ASIDE), [{"feed": feed} | asdict(use) for use in uses]
+            )
+
+    def attest(self, last_uses: Sequence[LastUse]) -> None:
+        """Note what an authority says of keys that can be used."""
+        said = [asdict(last_use) for last_use in last_uses if last_use.active]
+        if said:
+            said.sort(key=itemgetter("key_id"))
+            self._connection.execute(text(ATTEST), said)
+
+    def ahead(self) -> Sequence[AheadRow]:
+        """Read the uses of times that had not come when they were taken in, the latest first."""
+        query = text(
+            "SELECT feed, key_id, account_id, at, user_agent, network, refused, noted_at"
+            " FROM usage_ahead ORDER BY at DESC, feed, event"
+        )
+        return [AheadRow(*row) for row in self._connection.execute(query)]
 
     def knows_file(self, digest: bytes) -> bool:
         """Say whether a log with these bytes was taken in before."""
@@ -96,28 +173,28 @@ class SqlUsage:
 
     def keys(self, after: str, limit: int) -> Sequence[KeyRow]:
         """Read the next registered keys in the order of their ids, used or not."""
-        return self._key_rows(
-            "SELECT k.key_id, k.account_id, k.kind, k.status, coalesce(u.count, 0),"
-            " coalesce(u.refused, 0), u.first_seen, u.last_seen"
-            " FROM keys k LEFT JOIN key_usage u ON u.key_id = k.key_id"
-            " WHERE k.key_id > :after ORDER BY k.key_id LIMIT :limit",
-            after,
-            limit,
-        )
+        return self._key_rows(REGISTERED, after, limit)
 
     def unregistered_keys(self, after: str, limit: int) -> Sequence[KeyRow]:
         """Read the next keys that were seen but never registered, in the order of their ids."""
-        return self._key_rows(
-            "SELECT u.key_id, nullif(u.named_account, ''), NULL, NULL, u.count, u.refused,"
-            f" u.first_seen, u.last_seen FROM {_UNREGISTERED}"
-            " AND u.key_id > :after ORDER BY u.key_id LIMIT :limit",
-            after,
-            limit,
-        )
+        return self._key_rows(SEEN_ONLY, after, limit)
 
     def _key_rows(self, query: str, after: str, limit: int) -> Sequence[KeyRow]:
         rows = self._connection.execute(text(query), {"after": after, "limit": limit})
-        return [KeyRow(*row) for row in rows]
+        return [
+            KeyRow(
+                key_id=row.key_id,
+                account_id=row.account_id,
+                kind=row.kind,
+                status=row.status,
+                count=row.uses,
+                refused=row.refused,
+                first_seen=row.first_seen,
+                history=history(row),
+                integrations=tuple(row.integrations),
+            )
+            for row in rows
+        ]
 
     def sources(self) -> Sequence[SourceRow]:
         """Read all sources, the busiest first."""
@@ -134,20 +211,3 @@ class SqlUsage:
             """
         )
         return [SourceRow(*row) for row in self._connection.execute(query)]
-
-
-def _staged(use: HourlyUse) -> tuple[object, ...]:
-    return (
-        use.event,
-        use.key_id,
-        use.account_id,
-        use.source.source_id,
-        use.source.user_agent,
-        use.source.network,
-        use.example,
-        use.hour,
-        use.count,
-        use.refused,
-        use.first_at,
-        use.last_at,
-    )

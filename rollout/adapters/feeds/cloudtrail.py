@@ -45,8 +45,9 @@ def _reading(record: JsonRecord) -> Reading:
     at = _instant(_text(event.get("eventTime")))
     user_agent = _text(event.get("userAgent"))
     network = _text(event.get("sourceIPAddress"))
+    account_id = _text(identity.get("accountId")) or None
     if not key_id:
-        return Keyless(at, user_agent, network)
+        return Keyless(at, user_agent, network, account_id)
     if at is None:
         return _unreadable(record, "eventTime is missing or not a time")
     return Sighting(
@@ -55,7 +56,7 @@ def _reading(record: JsonRecord) -> Reading:
         user_agent=user_agent,
         network=network,
         refused=bool(event.get("errorCode")),
-        account_id=_text(identity.get("accountId")) or None,
+        account_id=account_id,
         event=_digest(event),
         own_id=bool(event.get("eventID")),
     )

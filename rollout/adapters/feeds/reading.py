@@ -1,86 +1,62 @@
-"""Reads logs as bytes: plain or gzip, digested on the way, cut into lines of bounded length."""
+"""Cuts logs into lines and pieces of bounded length, and makes their texts safe to keep."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from hashlib import blake2b
-from pathlib import Path
-from typing import IO, cast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from rollout.domain.errors import BadInput
+from xxhash import xxh3_64_digest
 
-BLOCK = 1 << 20
+from rollout.services.ports.feeds import Log
+
 LONGEST_RECORD = 16 << 20  # bytes of one line or one JSON value; what is longer is no log record
 LONGEST_FIELD = 1000  # characters; a longer user agent is somebody's payload, not a name
 SHOWN = 200  # characters of a record that are shown as an example
-GZIP_MAGIC = b"\x1f\x8b"
 
 
-class LogFile:
-    """Implements ``services.ports.Log`` over an open file."""
+@dataclass(slots=True)
+class Piece:
+    """Implements ``services.ports.Log`` over a piece of a log that stands in memory."""
 
-    first_line = 1
-
-    def __init__(self, content: IO[bytes], name: str, progress: Callable[[], None]) -> None:
-        self.name = name
-        self._content = content
-        self._progress = progress
-        self._digest = hashlib.sha256()
+    name: str
+    content: bytes
+    first_line: int = 1
 
     def blocks(self) -> Iterator[bytes]:
-        """Read on, block by block, and report progress after each."""
-        while block := self._read():
-            self._digest.update(block)
-            self._progress()
-            yield block
+        """Hand out the whole."""
+        yield self.content
 
     def digest(self) -> bytes:
-        """Return the SHA-256 of all bytes read so far."""
-        return self._digest.digest()
-
-    def _read(self) -> bytes:
-        try:
-            return self._content.read(BLOCK)
-        except EOFError as error:
-            raise self._damaged("the gzip data is cut off") from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise self._damaged(f"the gzip data is damaged ({error})") from error
-        except OSError as error:
-            raise self._damaged(f"it cannot be read ({error.strerror})") from error
-
-    def _damaged(self, why: str) -> BadInput:
-        return BadInput(
-            f"{self.name}: {why}; nothing of it was kept",
-            fix="fetch the file again, then import it again",
-        )
+        """Return the SHA-256 of the piece."""
+        return hashlib.sha256(self.content).digest()
 
 
-@contextmanager
-def open_log(path: Path, watch: Callable[[int], None] = lambda _size: None) -> Iterator[LogFile]:
-    """Open a log file, plain or gzip by its first bytes.
+def cut_at_lines(log: Log, size: int) -> Iterator[Piece]:
+    """Cut a log into pieces of whole lines, of about so many bytes.
 
-    ``watch`` is told after each block how many more bytes of the file have been used.
+    Of a line longer than ``LONGEST_RECORD`` only the beginning is kept, as in ``split_lines``.
     """
-    name = printable(str(path))
-    used = 0
-
-    def report() -> None:
-        nonlocal used
-        step, used = raw.tell() - used, raw.tell()
-        watch(step)
-
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise BadInput(f"{name}: it cannot be opened ({error.strerror})") from error
-    with raw:
-        zipped = raw.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
-        content = gzip.GzipFile(fileobj=raw) if zipped else raw
-        yield LogFile(cast("IO[bytes]", content), name, report)
+    first_line, parts, held, skipping = log.first_line, [], 0, False
+    for block in log.blocks():
+        part = block
+        if skipping:  # the rest of a line that is too long
+            _, newline, part = block.partition(b"\n")
+            skipping = not newline
+            part = newline + part
+        parts.append(part)
+        held += len(part)
+        if held >= size:
+            content = b"".join(parts)
+            head, newline, tail = content.rpartition(b"\n")
+            if newline:
+                yield Piece(log.name, head + newline, first_line)
+                first_line += head.count(b"\n") + 1
+            elif len(tail) > LONGEST_RECORD:
+                tail, skipping = tail[: LONGEST_RECORD + 1], True
+            parts, held = [tail], len(tail)
+    if held:
+        yield Piece(log.name, b"".join(parts), first_line)
 
 
 def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -116,7 +92,7 @@ def field(text: str | bytes) -> str:
 
 def digest_record(record: bytes) -> bytes:
     """Return the 8 bytes that name an event by its record, the same on every machine."""
-    return blake2b(record, digest_size=8).digest()
+    return xxh3_64_digest(record)
 
 
 def printable(text: str) -> str:

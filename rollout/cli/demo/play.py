@@ -14,7 +14,7 @@ from rich.table import Table
 from sqlalchemy import text
 
 from rollout.adapters.feeds import FEEDS, LogFormat
-from rollout.adapters.feeds.reading import open_log
+from rollout.adapters.feeds.files import LogFile
 from rollout.adapters.rows import RowFormat, open_rows
 from rollout.cli.demo.clients import Caller, Clients
 from rollout.cli.demo.company import EXTENDED, HELD, SampleAccount, make_company, write_inventory
@@ -127,9 +127,8 @@ def _take_in(stage: Stage, console: Console, lines: int) -> None:
 
 
 def _take_in_log(stage: Stage, path: Path) -> None:
-    with open_log(path) as log:
-        reader = FEEDS[LogFormat.COMBINED]
-        stage.rollout.usage.import_log(log, reader, feed="access-log", operator="demo")
+    reader, log = FEEDS[LogFormat.COMBINED], LogFile(path)
+    stage.rollout.usage_import.import_log(log, reader, feed="access-log", operator="demo")
 
 
 def _plan(stage: Stage, console: Console) -> datetime:

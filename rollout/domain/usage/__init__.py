@@ -6,25 +6,52 @@
 
 from __future__ import annotations
 
-from rollout.domain.usage.sightings import HourlyUse, Sighting, Source, hour_of
+from rollout.domain.usage.coverage import Coverage, Feed
+from rollout.domain.usage.judging import History, Judgement, judge_usage
+from rollout.domain.usage.rhythm import HOLIDAYS, Days
+from rollout.domain.usage.sightings import (
+    EVENT_BYTES,
+    Caller,
+    Sighting,
+    Source,
+    Uses,
+    hour_of,
+    mark,
+)
+from rollout.domain.usage.signatures import Named, Signature, SignatureKind, Signatures
+from rollout.domain.usage.user_agent_kinds import UserAgentKind, kind_of_user_agent
 from rollout.domain.usage.user_agents import normalise_user_agent
 from rollout.domain.usage.verdicts import (
     USAGE_FRESH,
     USAGE_WINDOW,
-    Coverage,
     Usage,
-    judge_usage,
+    most_used,
 )
 
 __all__ = [
+    "EVENT_BYTES",
+    "HOLIDAYS",
     "USAGE_FRESH",
     "USAGE_WINDOW",
+    "Caller",
     "Coverage",
-    "HourlyUse",
+    "Days",
+    "Feed",
+    "History",
+    "Judgement",
+    "Named",
     "Sighting",
+    "Signature",
+    "SignatureKind",
+    "Signatures",
     "Source",
     "Usage",
+    "UserAgentKind",
+    "Uses",
     "hour_of",
     "judge_usage",
+    "kind_of_user_agent",
+    "mark",
+    "most_used",
     "normalise_user_agent",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 
-from rollout.domain.usage.user_agents import normalise_user_agent
+EVENT_BYTES = 8  # of the name of an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Sighting:
     network: str  # the caller's address as logged, even where it is not a valid IP
     refused: bool  # the platform answered with an error: still a use
     account_id: str | None  # the account that the log itself names, if it does
-    event: bytes  # 8 bytes that name the event: a digest of all that its record says
+    event: bytes  # EVENT_BYTES that name the event: a digest of all that its record says
     # Whether the log gives each event an id of its own. Then equal records are one event, in
     # whichever files they come; else a log may hold two events that left equal records.
     own_id: bool
@@ -28,54 +30,60 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who calls: a normalised user agent and a network."""
+    """Who calls: a normalised user agent, a network, and the client it says it is."""
 
     user_agent: str
     network: str
+    client: str = ""
 
     @property
     def source_id(self) -> bytes:
         """Return 16 bytes that name this source, the same in every import and every database."""
-        return sha256(f"{self.user_agent}\0{self.network}".encode()).digest()[:16]
+        parts = (self.user_agent, self.network, self.client)
+        return sha256("\0".join(parts).encode()).digest()[:16]
 
 
-@dataclass(slots=True)
-class HourlyUse:
-    """The uses of one key through one source within one hour; a use is counted in by ``add``."""
+class Caller(NamedTuple):
+    """A key in the hands of a source within one hour: what uses are counted under."""
 
     key_id: str
     account_id: str | None
-    source: Source
-    example: str  # the user agent as it was logged
+    user_agent: str  # normalised
+    network: str
+    client: str
     hour: datetime  # its first instant
+    own_ids: bool  # of its events, as in ``Sighting``
+
+
+@dataclass(slots=True)
+class Uses:
+    """The uses of one caller in one hour: their first, their last, and the name of each."""
+
     first_at: datetime
     last_at: datetime
-    count: int
-    refused: int
-    event: bytes | None  # where it is a single event that may come again
+    events: bytearray = field(default_factory=bytearray)  # one name after the other
 
-    @classmethod
-    def of(cls, sighting: Sighting) -> HourlyUse:
-        """Begin with one use."""
-        return cls(
-            key_id=sighting.key_id,
-            account_id=sighting.account_id,
-            source=Source(normalise_user_agent(sighting.user_agent), sighting.network),
-            example=sighting.user_agent,
-            hour=hour_of(sighting.at),
-            first_at=sighting.at,
-            last_at=sighting.at,
-            count=1,
-            refused=int(sighting.refused),
-            event=sighting.event if sighting.own_id else None,
-        )
+    def add(self, event: bytes, *, at: datetime, refused: bool) -> None:
+        """Count in one more."""
+        self.first_at = min(self.first_at, at)
+        self.last_at = max(self.last_at, at)
+        self.events += mark(event, refused=refused)
 
-    def add(self, sighting: Sighting) -> None:
-        """Count in another use of the same key, source and hour."""
-        self.count += 1
-        self.refused += sighting.refused
-        self.first_at = min(self.first_at, sighting.at)
-        self.last_at = max(self.last_at, sighting.at)
+    def merge(self, other: Uses) -> None:
+        """Count in those of another piece of the same log."""
+        self.first_at = min(self.first_at, other.first_at)
+        self.last_at = max(self.last_at, other.last_at)
+        self.events += other.events
+
+
+def mark(event: bytes, *, refused: bool) -> bytes:
+    """Return an event's name with the outcome in its lowest bit, so that no second list is kept."""
+    return event[:-1] + (event[-1] & 0xFE | refused).to_bytes()
+
+
+def refusals(events: Iterable[int]) -> int:
+    """Count the refused ones among the bytes of names that ``mark`` made."""
+    return sum(byte & 1 for number, byte in enumerate(events, 1) if number % EVENT_BYTES == 0)
 
 
 def hour_of(at: datetime) -> datetime:

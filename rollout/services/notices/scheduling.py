@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from rollout.domain.notices import due_steps, next_threshold
 from rollout.domain.plan import Deprecation, Only, Step
-from rollout.domain.usage import Coverage, Usage, judge_usage
+from rollout.domain.usage import Coverage, Usage, judge_usage, most_used
 from rollout.services.ports import StartUnitOfWork
 from rollout.services.ports.notices import DueEnrollment, NewNotice
 
@@ -85,10 +85,8 @@ def _usage(
     enrollment: DueEnrollment, document: Deprecation, coverage: Coverage, now: datetime
 ) -> Usage:
     guards = document.guards
-    return judge_usage(
-        enrollment.last_seen,
-        coverage,
-        now=now,
-        window=guards.usage_window,
-        fresh=guards.usage_fresh,
+    window, fresh = guards.usage_window, guards.usage_fresh
+    return most_used(
+        judge_usage(of_key, coverage, now=now, window=window, fresh=fresh).usage
+        for of_key in enrollment.histories
     )

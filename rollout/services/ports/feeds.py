@@ -26,6 +26,7 @@ class Keyless:
     at: datetime | None
     user_agent: str
     network: str
+    account_id: str | None = None  # the account that the log itself names, if it does
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rollout.domain.notices import NoticeContext, NoticeState
 from rollout.domain.plan import Step
+from rollout.domain.usage import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class DueEnrollment:
     schedule_version: int
     told_until: datetime | None
     keys: int  # in scope and, before the deadline, active
-    last_seen: datetime | None
+    histories: tuple[History, ...]  # of those keys
     refused_since_cutoff: int
     cut_at: datetime | None
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rollout.services.ports.audit import AuditRepository
+from rollout.services.ports.callers import CallerRepository
 from rollout.services.ports.clock import ClockRepository
 from rollout.services.ports.cutoff import CutoffRepository
 from rollout.services.ports.enforcement import EnforcementRepository
@@ -25,6 +26,9 @@ class UnitOfWork(Protocol):
 
     @property
     def usage(self) -> UsageRepository: ...
+
+    @property
+    def callers(self) -> CallerRepository: ...
 
     @property
     def plan(self) -> PlanRepository: ...

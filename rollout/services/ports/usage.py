@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rollout.domain.usage import Coverage, HourlyUse
+from rollout.domain.usage import Coverage, History, Sighting
+from rollout.services.ports.counts import Counts
+from rollout.services.ports.feeds import LastUse
+from rollout.services.ports.usage_stream import UseSum
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class KeyRow:
     count: int
     refused: int
     first_seen: datetime | None
-    last_seen: datetime | None
+    history: History
+    integrations: tuple[str, ...]  # by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +71,60 @@ class SourceRow:
     last_seen: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class AheadRow:
+    """A use that was set aside because its time had not come."""
+
+    feed: str
+    key_id: str
+    account_id: str | None
+    at: datetime
+    user_agent: str
+    network: str
+    refused: bool
+    noted_at: datetime
+
+
 class UsageRepository(Protocol):
     """Speaks inside one unit of work."""
 
-    def stage(self, uses: Iterable[HourlyUse]) -> None:
-        """Set uses aside, for ``merge`` in the same unit of work. Nobody else waits for it."""
+    def stage(self, counts: Counts) -> None:
+        """Set the uses of a log aside, for ``merge`` in the same unit of work."""
         ...
 
     def merge(self, feed: str) -> Merged:
         """Add what was staged to the feed, its sources, the sightings and the last use of keys.
 
-        Rows are locked in one order, so several imports may run at once; one may wait for another.
+        Imports of the same feed wait for each other here, and only here.
         """
+        ...
+
+    def add_sums(self, feed: str, sums: Sequence[UseSum]) -> int:
+        """Add uses to the feed and the tables, as ``merge`` does; return how many they are.
+
+        They have no names by which one could be known again: the caller vouches that each comes
+        once, by a cursor in the same unit of work.
+        """
+        ...
+
+    def cursor(self, name: str) -> str:
+        """Return a position, empty at first; others wait for it until the unit of work ends."""
+        ...
+
+    def set_cursor(self, name: str, position: str) -> None:
+        """Note a position that ``cursor`` has returned in the same unit of work."""
+        ...
+
+    def set_aside(self, feed: str, uses: Sequence[Sighting]) -> None:
+        """Keep uses of a time that has not come yet, each once, where they prove nothing."""
+        ...
+
+    def attest(self, last_uses: Sequence[LastUse]) -> None:
+        """Note what an authority says of keys that can be used."""
+        ...
+
+    def ahead(self) -> Sequence[AheadRow]:
+        """Read the uses of times that had not come when they were taken in, the latest first."""
         ...
 
     def knows_file(self, digest: bytes) -> bool:

@@ -1,12 +1,23 @@
 """Usage: who still calls with a key, and through what.
 
-``service`` imports logs, adopts the keys they name, and lists keys and sources; ``counting`` makes
-sightings per hour of readings; ``tally`` says what became of each record.
+``importing`` takes in logs, ``counting`` counts what they hold by caller and hour, and ``tally``
+says what became of each record. ``naming`` gives those who call their names. ``service`` adopts
+the keys that logs name, and says who still uses what.
 """
 
 from __future__ import annotations
 
+from rollout.services.usage.importing import Imported, UsageImport
+from rollout.services.usage.naming import CallerNaming
 from rollout.services.usage.service import Discovery, KeyUse, UsageService
 from rollout.services.usage.tally import Tally
 
-__all__ = ["Discovery", "KeyUse", "Tally", "UsageService"]
+__all__ = [
+    "CallerNaming",
+    "Discovery",
+    "Imported",
+    "KeyUse",
+    "Tally",
+    "UsageImport",
+    "UsageService",
+]

@@ -1,88 +1,89 @@
-"""Readings of a log become sightings per hour."""
+"""Readings of a log become counts, by caller and hour."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from rollout.domain.inventory_fields import MAX_ID
-from rollout.domain.usage import HourlyUse, Sighting, hour_of
-from rollout.services.ports import Keyless, LastUse, Reading, Unreadable
-from rollout.services.usage.tally import Tally
+from rollout.domain.usage import Caller, Sighting, Uses, hour_of, normalise_user_agent
+from rollout.services.ports import Counts, Keyless, LastUse, Log, Reading, Unreadable, UsageFeed
+from rollout.services.ports.counts import EXAMPLES
 
-BATCH = 100_000  # records that are counted in memory before they go to the database
+BATCH = 100_000  # records that are counted in memory before they are handed on
 
 
-def count_by_hour(
-    readings: Iterable[Reading], tally: Tally, *, log_name: str, latest: datetime
-) -> Iterator[list[HourlyUse]]:
-    """Count readings into hours, a batch at a time, and account for each in the tally.
+class InTurn:
+    """Implements ``services.ports.Counting``: one log after the other, in this process."""
 
-    A sighting later than ``latest`` cannot be used: it would prove a use that has not been.
+    def count(
+        self, reader: UsageFeed, logs: Iterable[Log], latest: datetime
+    ) -> Iterator[tuple[Log, Iterator[Counts]]]:
+        """Read logs one after the other, and count each a batch at a time."""
+        for log in logs:
+            yield log, count_log(reader, log, latest)
+
+
+def count_log(reader: UsageFeed, log: Log, latest: datetime) -> Iterator[Counts]:
+    """Count one log, a batch of its records at a time."""
+    counts = Counts()
+    for reading in reader.read(log):
+        note(counts, reading, log.name, latest)
+        if counts.records == BATCH:
+            yield counts
+            counts = Counts()
+    yield counts
+
+
+def note(counts: Counts, reading: Reading, log_name: str, latest: datetime) -> None:
+    """Account for one reading; a sighting later than ``latest`` is set aside.
+
+    It would prove a use that has not been.
     """
-    batch = _Batch()
-    for reading in readings:
-        tally.records += 1
-        usable = _usable(reading, latest, tally.records)
-        if isinstance(usable, Unreadable):
-            tally.refuse(log_name, usable)
-        else:
-            tally.see(usable)
-            if isinstance(usable, Sighting):
-                batch.add(usable)
-            else:
-                tally.keyless += 1
-        if tally.records % BATCH == 0:
-            yield batch.take()
-    yield batch.take()
+    counts.records += 1
+    usable = reading if isinstance(reading, Keyless | Unreadable) else _usable(reading)
+    match usable:
+        case Unreadable():
+            counts.unreadable += 1
+            if len(counts.examples) < EXAMPLES:
+                counts.examples.append(
+                    f"{log_name}: {usable.where}: {usable.why}: {usable.example}"
+                )
+        case LastUse():
+            counts.last_uses.append(usable)
+        case Keyless():
+            counts.keyless += 1
+            _see(counts, usable)
+        case Sighting() if usable.at > latest:
+            counts.ahead.append(usable)
+        case Sighting():
+            _see(counts, usable)
+            _add(counts, usable)
 
 
-def _usable(reading: Reading, latest: datetime, number: int) -> Sighting | Keyless | Unreadable:
+def _usable(reading: Sighting | LastUse) -> Sighting | LastUse | Unreadable:
     """Return the reading, or why it cannot be used although it could be read."""
-    if isinstance(reading, LastUse):
-        return Unreadable(f"record {number}", "no uses, only last uses", reading.key_id)
-    if not isinstance(reading, Sighting):
+    if len(reading.key_id) <= MAX_ID and len(reading.account_id or "") <= MAX_ID:
         return reading
-    if reading.at > latest:
-        why = "the time is in the future"
-    elif len(reading.key_id) > MAX_ID or len(reading.account_id or "") > MAX_ID:
-        why = f"the key or the account is longer than {MAX_ID} characters"
-    else:
-        return reading
-    shown = f"key {reading.key_id[:MAX_ID]!r} at {reading.at.isoformat()}"
-    return Unreadable(f"record {number}", why, shown)
+    why = f"the key or the account is longer than {MAX_ID} characters"
+    return Unreadable("a record", why, f"key {reading.key_id[:MAX_ID]!r}")
 
 
-class _Batch:
-    """Uses of the same key by the same caller in one hour become one row.
+def _see(counts: Counts, record: Sighting | Keyless) -> None:
+    """Note when and from where a record was made."""
+    if record.at is not None:
+        counts.span(record.at)
+    if record.network:
+        counts.addresses.add(record.network)
+    if record.user_agent:
+        counts.user_agents.add(record.user_agent)
 
-    An event that may come again stays a row of its own: whether it counts is not known yet.
-    """
 
-    def __init__(self) -> None:
-        self._hours: dict[Hashable, HourlyUse] = {}
-        self._events: list[HourlyUse] = []
-
-    def add(self, sighting: Sighting) -> None:
-        """Count a sighting."""
-        if sighting.own_id:
-            self._events.append(HourlyUse.of(sighting))
-            return
-        same = (
-            sighting.key_id,
-            sighting.account_id,
-            sighting.user_agent,
-            sighting.network,
-            hour_of(sighting.at),
-        )
-        if same in self._hours:
-            self._hours[same].add(sighting)
-        else:
-            self._hours[same] = HourlyUse.of(sighting)
-
-    def take(self) -> list[HourlyUse]:
-        """Hand out what was counted, and begin again."""
-        uses = [*self._hours.values(), *self._events]
-        self._hours.clear()
-        self._events.clear()
-        return uses
+def _add(counts: Counts, use: Sighting) -> None:
+    source = (normalise_user_agent(use.user_agent), use.network, use.client)
+    counts.name(source, use.user_agent)
+    caller = Caller(use.key_id, use.account_id, *source, hour_of(use.at), use.own_id)
+    uses = counts.uses.get(caller)
+    if uses is None:
+        uses = counts.uses[caller] = Uses(use.at, use.at)
+    uses.add(use.event, at=use.at, refused=use.refused)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rollout.domain.audit import Fact
-from rollout.domain.errors import BadRows
-from rollout.domain.usage import USAGE_FRESH, USAGE_WINDOW, Coverage, Usage, judge_usage
+from rollout.domain.usage import (
+    USAGE_FRESH,
+    USAGE_WINDOW,
+    Coverage,
+    History,
+    Judgement,
+    judge_usage,
+)
 from rollout.services.plan.late_keys import reopen
-from rollout.services.ports import Log, StartUnitOfWork, UnitOfWork, UsageFeed
-from rollout.services.ports.usage import ImportedFile, KeyRow, SourceRow
-from rollout.services.usage.counting import count_by_hour
-from rollout.services.usage.tally import Tally
+from rollout.services.ports import StartUnitOfWork, UnitOfWork
+from rollout.services.ports.usage import AheadRow, KeyRow, SourceRow
 
 PAGE = 10_000  # rows read at a time
-AHEAD = timedelta(days=1)  # how far a log's clock may be ahead of the database's
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class KeyUse:
     """A key, and what we may conclude about its use as of ``now``."""
 
     row: KeyRow
-    usage: Usage
+    judged: Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +39,10 @@ class Discovery:
 
 
 class UsageService:
-    """Takes in logs, and says who still uses what."""
+    """Says who still uses what, and registers the keys that only logs know."""
 
     def __init__(self, start: StartUnitOfWork) -> None:
         self._start = start
-
-    def import_log(self, log: Log, reader: UsageFeed, *, feed: str, operator: str) -> Tally | None:
-        """Take in one log, whole or not at all; None if its content was taken in before.
-
-        ``feed`` names where the log comes from. Raises ``BadInput`` if the log is damaged, and
-        ``BadRows`` if it has records and none can be read: then the format is probably another.
-        """
-        tally = Tally()
-        with self._start() as uow:
-            latest = uow.now() + AHEAD
-            readings = reader.read(log)
-            for uses in count_by_hour(readings, tally, log_name=log.name, latest=latest):
-                uow.usage.stage(uses)
-            if uow.usage.knows_file(log.digest()):
-                return None
-            _refuse_if_unreadable(log, reader, tally)
-            merged = uow.usage.merge(feed)
-            tally.sightings, tally.repeated = merged.counted, merged.repeated
-            if not uow.usage.add_file(_file(log, feed, tally)):
-                return None
-            uow.audit.append([_imported(log, feed, operator, tally)])
-            uow.commit()
-        return tally
 
     def discover(self, *, feed: str, operator: str) -> Discovery:
         """Register the keys kept aside whose account the logs name, as REST keys.
@@ -96,10 +76,15 @@ class UsageService:
                 read = uow.usage.keys if registered else uow.usage.unregistered_keys
                 page = read(after, PAGE)
                 judge = _judge(uow)
-            yield from (KeyUse(row, judge(row.last_seen)) for row in page)
+            yield from (KeyUse(row, judge(row.history)) for row in page)
             if len(page) < PAGE:
                 return
             after = page[-1].key_id
+
+    def ahead(self) -> Sequence[AheadRow]:
+        """Read the uses that were set aside because their time had not come."""
+        with self._start() as uow:
+            return uow.usage.ahead()
 
     def sources(self) -> Sequence[SourceRow]:
         """Read who calls, the busiest first."""
@@ -107,44 +92,9 @@ class UsageService:
             return uow.usage.sources()
 
 
-def _judge(uow: UnitOfWork) -> Callable[[datetime | None], Usage]:
+def _judge(uow: UnitOfWork) -> Callable[[History], Judgement]:
     now: datetime = uow.now()
     coverage: Coverage = uow.usage.coverage()
-    return lambda last_seen: judge_usage(
-        last_seen, coverage, now=now, window=USAGE_WINDOW, fresh=USAGE_FRESH
+    return lambda history: judge_usage(
+        history, coverage, now=now, window=USAGE_WINDOW, fresh=USAGE_FRESH
     )
-
-
-def _refuse_if_unreadable(log: Log, reader: UsageFeed, tally: Tally) -> None:
-    if tally.records and tally.unreadable == tally.records:
-        raise BadRows(
-            f"{log.name}: none of its {tally.records} records can be read as {reader.name};"
-            " nothing of it was kept",
-            tally.examples,
-            fix="is it of another --format?",
-        )
-
-
-def _file(log: Log, feed: str, tally: Tally) -> ImportedFile:
-    return ImportedFile(
-        digest=log.digest(),
-        feed=feed,
-        name=log.name,
-        events=tally.sightings,
-        keyless=tally.keyless,
-        unreadable=tally.unreadable,
-        repeated=tally.repeated,
-    )
-
-
-def _imported(log: Log, feed: str, operator: str, tally: Tally) -> Fact:
-    data = {
-        "file": log.name,
-        "sha256": log.digest().hex(),
-        "records": tally.records,
-        "sightings": tally.sightings,
-        "repeated": tally.repeated,
-        "keyless": tally.keyless,
-        "unreadable": tally.unreadable,
-    }
-    return Fact(operator, "usage.imported", f"feed:{feed}", data=data)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rollout.domain.usage import Sighting
-from rollout.services.ports import Keyless, Unreadable
+from rollout.services.ports import Counts
+from rollout.services.ports.counts import EXAMPLES
 
 MOST_DISTINCT = 1_000_000  # distinct values are counted exactly up to here, and no further
-EXAMPLES = 5  # unreadable records that are shown
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the records of one or more logs; ``records`` is the sum of the next four."""
+    """What became of the records of one or more logs; ``records`` is the sum of the next six."""
 
     records: int = 0
     sightings: int = 0  # uses of a key that were counted
     repeated: int = 0  # uses that had been counted before
+    last_uses: int = 0  # what an authority said of a key
+    ahead: int = 0  # uses of a time that has not come yet, set aside
     keyless: int = 0
     unreadable: int = 0
     first: datetime | None = None
@@ -38,46 +39,40 @@ class Tally:
         """Return how many user agents were logged; ``MOST_DISTINCT`` means that many or more."""
         return len(self.user_agent_hashes)
 
+    def count(self, counts: Counts) -> None:
+        """Add what a piece of a log holds; which of its uses are new is not known yet."""
+        self.records += counts.records
+        self.last_uses += len(counts.last_uses)
+        self.ahead += len(counts.ahead)
+        self.keyless += counts.keyless
+        self.unreadable += counts.unreadable
+        self._show(counts.examples)
+        self._span(counts.first, counts.last)
+        _note(self.address_hashes, set(map(hash, counts.addresses)))
+        _note(self.user_agent_hashes, set(map(hash, counts.user_agents)))
+
     def add(self, other: Tally) -> None:
         """Add what became of other logs."""
         self.records += other.records
         self.sightings += other.sightings
         self.repeated += other.repeated
+        self.last_uses += other.last_uses
+        self.ahead += other.ahead
         self.keyless += other.keyless
         self.unreadable += other.unreadable
-        self.examples = (self.examples + other.examples)[:EXAMPLES]
-        for at in (other.first, other.last):
-            if at is not None:
-                self._span(at)
-        for mine, theirs in (
-            (self.address_hashes, other.address_hashes),
-            (self.user_agent_hashes, other.user_agent_hashes),
-        ):
-            for value in theirs:
-                _note(mine, value)
+        self._show(other.examples)
+        self._span(other.first, other.last)
+        _note(self.address_hashes, other.address_hashes)
+        _note(self.user_agent_hashes, other.user_agent_hashes)
 
-    def see(self, record: Sighting | Keyless) -> None:
-        """Note when and from where a record was made."""
-        if record.at is not None:
-            self._span(record.at)
-        if record.network:
-            _note(self.address_hashes, hash(record.network))
-        if record.user_agent:
-            _note(self.user_agent_hashes, hash(record.user_agent))
+    def _show(self, examples: list[str]) -> None:
+        self.examples = (self.examples + examples)[:EXAMPLES]
 
-    def refuse(self, log_name: str, record: Unreadable) -> None:
-        """Count a record that cannot be used; the first few are shown."""
-        self.unreadable += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(f"{log_name}: {record.where}: {record.why}: {record.example}")
-
-    def _span(self, at: datetime) -> None:
-        if self.first is None or at < self.first:
-            self.first = at
-        if self.last is None or at > self.last:
-            self.last = at
+    def _span(self, *instants: datetime | None) -> None:
+        known = [at for at in (self.first, self.last, *instants) if at is not None]
+        self.first, self.last = min(known, default=None), max(known, default=None)
 
 
-def _note(hashes: set[int], value: int) -> None:
+def _note(hashes: set[int], values: set[int]) -> None:
     if len(hashes) < MOST_DISTINCT:
-        hashes.add(value)
+        hashes |= values

@@ -8,6 +8,12 @@ from rollout.adapters.db.tables.audit import facts, facts_unsealed, seals
 from rollout.adapters.db.tables.base import metadata
 from rollout.adapters.db.tables.clock import heartbeats, leases, stops
 from rollout.adapters.db.tables.cutoff import cutoffs, runs
+from rollout.adapters.db.tables.integrations import (
+    callers,
+    integration_decisions,
+    integrations,
+    signature_files,
+)
 from rollout.adapters.db.tables.inventory import accounts, contacts, keys
 from rollout.adapters.db.tables.notices import notices
 from rollout.adapters.db.tables.plan import (
@@ -21,16 +27,20 @@ from rollout.adapters.db.tables.plan import (
 )
 from rollout.adapters.db.tables.usage import (
     feeds,
+    key_sources,
     key_usage,
     sightings,
     sources,
-    usage_events,
+    usage_ahead,
+    usage_cursors,
     usage_files,
+    usage_seen,
 )
 
 __all__ = [
     "accounts",
     "approvals",
+    "callers",
     "cohorts",
     "contacts",
     "cutoffs",
@@ -41,6 +51,9 @@ __all__ = [
     "feeds",
     "heartbeats",
     "holds",
+    "integration_decisions",
+    "integrations",
+    "key_sources",
     "key_usage",
     "keys",
     "leases",
@@ -51,8 +64,11 @@ __all__ = [
     "schedules",
     "seals",
     "sightings",
+    "signature_files",
     "sources",
     "stops",
-    "usage_events",
+    "usage_ahead",
+    "usage_cursors",
     "usage_files",
+    "usage_seen",
 ]

@@ -1,6 +1,5 @@
-"""Apache and nginx access logs, common or combined: the key is the name of the remote user.
+"""One line of an access log, however odd it is.
 
-A client that sends a key as Basic credentials (``key_id:secret``) is logged under the key's id.
 Tolerated: a virtual host in front, further fields at the end, quotes that nobody escaped, and a
 user agent whose closing quote is missing (the text to the end of the line is taken).
 """
@@ -8,7 +7,6 @@ user agent whose closing quote is missing (the text to the end of the line is ta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -17,10 +15,9 @@ from rollout.adapters.feeds.reading import (
     digest_record,
     example,
     field,
-    split_lines,
 )
 from rollout.domain.usage import Sighting
-from rollout.services.ports import Keyless, Log, Reading, Unreadable
+from rollout.services.ports import Keyless, Reading, Unreadable
 
 # Possessive throughout, so that no line, however hostile, costs more than a few passes.
 _LINE = re.compile(
@@ -41,54 +38,43 @@ _MONTHS = {
     b"Jan": 1, b"Feb": 2, b"Mar": 3, b"Apr": 4, b"May": 5, b"Jun": 6,
     b"Jul": 7, b"Aug": 8, b"Sep": 9, b"Oct": 10, b"Nov": 11, b"Dec": 12,
 }  # fmt: skip
-_NOBODY = (b"-", b"", b'""')
-_REFUSALS = (b"401", b"403")
+NOBODY = (b"-", b"", b'""')
+REFUSALS = (b"401", b"403")
 
 
-class Combined:
-    """Implements ``services.ports.UsageFeed``."""
-
-    name = "combined"
-    by_line = True
-
-    def read(self, log: Log) -> Iterator[Reading]:
-        """Stream the readings of a log."""
-        for number, raw in enumerate(split_lines(log.blocks()), log.first_line):
-            if line := raw.rstrip():
-                yield _reading(line) or _unreadable(number, line)
-
-
-def _reading(line: bytes) -> Reading | None:
+def read_line(line: bytes) -> Reading | None:
+    """Return what a line, without its end, says; None if it is not an access log line."""
     match = _LINE.match(line) if len(line) <= LONGEST_RECORD else None
     if match is None:
         return None
     address, user, time, status, agent = match.groups()
-    at = _instant(time)
+    at = instant(time)
     if at is None:
         return None
     user_agent = field(agent) if agent else ""
-    if user in _NOBODY:
+    if user in NOBODY:
         return Keyless(at, user_agent, field(address))
     return Sighting(
         key_id=field(user),
         at=at,
         user_agent=user_agent,
         network=field(address),
-        refused=status in _REFUSALS,
+        refused=status in REFUSALS,
         account_id=None,
         event=digest_record(line),
         own_id=False,
     )
 
 
-def _unreadable(number: int, line: bytes) -> Unreadable:
+def unreadable(number: int, line: bytes) -> Unreadable:
+    """Say why a line could not be read."""
     long = len(line) > LONGEST_RECORD
     why = "the line is longer than 16 MB" if long else "not an access log line"
     return Unreadable(f"line {number}", why, example(line))
 
 
 @lru_cache(maxsize=4096)
-def _instant(text: bytes) -> datetime | None:
+def instant(text: bytes) -> datetime | None:
     """Read ``17/May/2015:10:05:14 +0200`` into UTC; None where there is no such time."""
     offset = timedelta(hours=int(text[22:24]), minutes=int(text[24:26]))
     try:

@@ -1,0 +1,199 @@
+"""The SQL of who calls, by name: programs, what they were taken for, and what people decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from rollout.services.ports.callers import Decision, DueCaller, NamedCaller, TellingSource
+
+# Addresses at these say nothing of who employs somebody.
+MAIL_PROVIDERS = (
+    *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com"),
+    *("yahoo.com", "icloud.com", "me.com", "mac.com", "aol.com", "gmx.de", "gmx.net", "web.de"),
+    *("proton.me", "protonmail.com", "mail.ru", "yandex.ru", "qq.com", "163.com", "zoho.com"),
+)
+
+USE_SIGNATURES = """
+WITH other AS (DELETE FROM signature_files WHERE digest <> :digest)
+INSERT INTO signature_files VALUES (:digest) ON CONFLICT DO NOTHING
+"""
+CLAIM = """
+SELECT user_agent FROM callers WHERE due ORDER BY user_agent LIMIT :limit FOR UPDATE SKIP LOCKED
+"""
+
+# Accounts whose people write from one company's addresses have one owner, and count once.
+SEEN = """
+WITH uses AS MATERIALIZED (
+  SELECT s.user_agent, s.network, x.key_id, coalesce(k.account_id, nullif(u.named_account, ''))
+         AS account_id
+    FROM sources s JOIN key_sources x USING (source_id)
+    LEFT JOIN keys k USING (key_id) LEFT JOIN key_usage u USING (key_id)
+   WHERE s.user_agent = ANY(:user_agents)
+), owners AS MATERIALIZED (
+  SELECT c.account_id, min(split_part(lower(c.email), '@', 2)) AS owner
+    FROM contacts c WHERE split_part(lower(c.email), '@', 2) <> ALL(:mail_providers)
+     AND c.account_id IN (SELECT account_id FROM uses)
+   GROUP BY c.account_id
+), owned AS MATERIALIZED (
+  SELECT DISTINCT u.user_agent, u.network, coalesce(o.owner, u.account_id) AS owner
+    FROM uses u LEFT JOIN owners o USING (account_id)
+), busiest AS (
+  SELECT user_agent, max(accounts) AS accounts FROM (
+    SELECT user_agent, network, count(owner) AS accounts FROM owned GROUP BY 1, 2) n GROUP BY 1
+), totals AS (
+  SELECT user_agent, count(DISTINCT owner) AS accounts, count(DISTINCT network) AS networks
+    FROM owned GROUP BY user_agent
+), of_keys AS (
+  SELECT user_agent, count(DISTINCT key_id) AS keys FROM uses GROUP BY user_agent
+)
+SELECT c.user_agent, (SELECT min(s.example COLLATE "C") FROM sources s
+                       WHERE s.user_agent = c.user_agent) AS example, c.integration,
+       coalesce(t.accounts, 0) AS accounts, coalesce(n.keys, 0) AS keys,
+       coalesce(t.networks, 0) AS networks, coalesce(b.accounts, 0) AS busiest_network_accounts,
+       coalesce((SELECT sum(upper(day) - lower(day)) FROM unnest(c.days) AS day), 0)::bigint
+         AS active_days,
+       c.first_seen, c.last_seen
+  FROM callers c LEFT JOIN totals t USING (user_agent) LEFT JOIN of_keys n USING (user_agent)
+  LEFT JOIN busiest b USING (user_agent)
+ WHERE c.user_agent = ANY(:user_agents) ORDER BY c.user_agent
+"""
+TELLING = """
+SELECT source_id, example, network, client, integration FROM sources
+ WHERE user_agent = ANY(:user_agents) AND client <> '' ORDER BY source_id
+"""
+SAVE = """
+UPDATE callers SET due = false, kind = :kind, accounts = :accounts, keys = :keys,
+       networks = :networks, candidate = :candidate, how = :how, confidence = :confidence,
+       reasons = :reasons, integration = :integration
+ WHERE user_agent = :user_agent
+"""
+ADD_UP = """
+WITH uses AS (
+  SELECT c.integration, s.network, x.* FROM callers c
+    JOIN sources s ON s.user_agent = c.user_agent AND s.integration IS NULL
+    JOIN key_sources x USING (source_id) WHERE c.integration = ANY(:names)
+  UNION ALL
+  SELECT s.integration, s.network, x.* FROM sources s JOIN key_sources x USING (source_id)
+   WHERE s.integration = ANY(:names)
+), best AS (
+  SELECT DISTINCT ON (integration) integration, how, confidence, reasons FROM callers
+   WHERE integration = ANY(:names) ORDER BY integration, confidence DESC, user_agent
+)
+INSERT INTO integrations
+SELECT u.integration,
+       CASE WHEN EXISTS (SELECT FROM integration_decisions d WHERE d.integration = u.integration)
+            THEN 'confirmed' ELSE coalesce(min(b.how), 'signature') END,
+       coalesce(max(b.confidence), 1), coalesce(min(b.reasons), '{its client names it}'),
+       coalesce(CAST(:home_pages AS jsonb) ->> u.integration, ''),
+       count(DISTINCT coalesce(k.account_id, nullif(g.named_account, ''))),
+       count(DISTINCT u.key_id), count(DISTINCT u.network), sum(u.count), sum(u.refused),
+       min(u.first_seen), max(u.last_seen)
+  FROM uses u LEFT JOIN keys k USING (key_id) LEFT JOIN key_usage g USING (key_id)
+  LEFT JOIN best b USING (integration)
+ GROUP BY u.integration
+"""
+CANDIDATES_OF = """
+SELECT DISTINCT candidate FROM callers
+ WHERE candidate IS NOT NULL AND (integration = :name OR candidate = :name)
+ UNION SELECT integration FROM sources WHERE integration = :name
+ UNION SELECT candidate FROM integration_decisions WHERE integration = :name OR candidate = :name
+ ORDER BY 1
+"""
+LOOK_AGAIN = """
+UPDATE callers SET due = true WHERE candidate = ANY(:candidates) OR user_agent IN (
+  SELECT user_agent FROM sources WHERE client <> '' AND integration IS NOT NULL)
+"""
+DECIDE = """
+INSERT INTO integration_decisions (candidate, integration, owner)
+SELECT candidate, :integration, :owner FROM unnest(CAST(:candidates AS text[])) AS candidate
+ON CONFLICT (candidate) DO UPDATE SET integration = excluded.integration, owner = excluded.owner,
+   decided_at = excluded.decided_at
+"""
+
+
+class SqlCallers:
+    """Implements ``services.ports.callers`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def use_signatures(self, digest: bytes) -> bool:
+        """Make every caller due if other signatures were used before; say whether that is so."""
+        if self._run(USE_SIGNATURES, digest=digest).rowcount == 0:
+            return False
+        self._run("UPDATE callers SET due = true WHERE NOT due")
+        return True
+
+    def claim_due(self, limit: int) -> Sequence[DueCaller]:
+        """Lock programs that have called since they were last looked at."""
+        claimed = list(self._run(CLAIM, limit=limit).scalars())
+        if not claimed:
+            return []
+        rows = self._run(SEEN, user_agents=claimed, mail_providers=list(MAIL_PROVIDERS))
+        return [DueCaller(**row) for row in rows.mappings()]
+
+    def telling_sources(self, user_agents: Collection[str]) -> Sequence[TellingSource]:
+        """Read the sources of these programs that say which client they are."""
+        return [TellingSource(*row) for row in self._run(TELLING, user_agents=list(user_agents))]
+
+    def decisions(self) -> Mapping[str, Decision]:
+        """Return what people have said, by candidate."""
+        rows = self._run("SELECT candidate, integration FROM integration_decisions")
+        return {row.candidate: Decision(row.integration) for row in rows}
+
+    def save(self, callers: Sequence[NamedCaller], sources: Mapping[bytes, str | None]) -> None:
+        """Write what programs were taken for, and sources that are something else than theirs."""
+        if callers:
+            self._connection.execute(text(SAVE), [_saved(caller) for caller in callers])
+        if sources:
+            self._connection.execute(
+                text("UPDATE sources SET integration = :integration WHERE source_id = :source"),
+                [{"source": source, "integration": name} for source, name in sources.items()],
+            )
+
+    def add_up(self, integrations: Collection[str], home_pages: Mapping[str, str]) -> None:
+        """Count anew what these integrations do; those without a caller disappear."""
+        names = sorted(integrations)
+        if names:
+            self._run("DELETE FROM integrations WHERE integration = ANY(:names)", names=names)
+            self._run(ADD_UP, names=names, home_pages=json.dumps(dict(home_pages)))
+
+    def candidates_of(self, name: str) -> Sequence[str]:
+        """Return the candidates that are called by this name, or are of it without being sure."""
+        return list(self._run(CANDIDATES_OF, name=name).scalars())
+
+    def decide(self, candidates: Sequence[str], integration: str | None, owner: str) -> None:
+        """Write what a person says of candidates, and look at their callers again."""
+        chosen = list(candidates)
+        self._run(DECIDE, candidates=chosen, integration=integration, owner=owner)
+        self._run(LOOK_AGAIN, candidates=chosen)
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all integrations and candidates, for an error that helps."""
+        query = (
+            "SELECT integration FROM integrations"
+            " UNION SELECT candidate FROM callers WHERE candidate IS NOT NULL ORDER BY 1"
+        )
+        return list(self._run(query).scalars())
+
+    def _run(self, statement: str, **values: Any) -> Any:
+        return self._connection.execute(text(statement), values)
+
+
+def _saved(caller: NamedCaller) -> dict[str, Any]:
+    return {
+        "user_agent": caller.seen.user_agent,
+        "kind": caller.kind,
+        "accounts": caller.seen.accounts,
+        "keys": caller.seen.keys,
+        "networks": caller.seen.networks,
+        "candidate": caller.candidate,
+        "how": caller.how,
+        "confidence": caller.confidence,
+        "reasons": list(caller.reasons),
+        "integration": caller.integration,
+    }

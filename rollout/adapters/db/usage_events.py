@@ -1,0 +1,160 @@
+"""The names of events: which of them a log has brought before, and which other logs have.
+
+An event is named by a digest of its record (domain/usage/sightings.py). Where a log gives no ids,
+two events may leave equal records; the second is then another event than the first, and gets a
+name of its own: the digest plus a constant, once for each equal record before it. So a log that is
+read again, or overlaps with another, brings names that are known, and a busy second is not one use.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollout.domain.usage import EVENT_BYTES, Caller, Uses
+
+Names = NDArray[np.uint64]
+
+NAME = np.dtype(">u8")  # as they are stored: the outcome is in the lowest bit
+NEXT = np.uint64(0x9E3779B97F4A7C16)  # even, so that the lowest bit stays
+MOST_RUNS = 8  # sorted runs that are searched one by one before they are merged
+IN_MEMORY = 4_000_000  # names of one log; the hours that came first are then set aside in a file
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The uses of one caller in one hour, by names that are unique within the log."""
+
+    caller: Caller
+    uses: Uses
+    events: bytes
+    count: int
+    refused: int
+
+
+@dataclass(slots=True)
+class _Hour:
+    """The digests that one log has brought within an hour, and how often each."""
+
+    digests: list[Names] = field(default_factory=list)  # sorted runs
+    times: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.digests))
+
+    def before(self, digests: Names) -> NDArray[np.int64]:
+        """Return how often each of these, which are sorted and distinct, came before."""
+        total = np.zeros(len(digests), dtype=np.int64)
+        for run, times in zip(self.digests, self.times, strict=True):
+            at = np.minimum(np.searchsorted(run, digests), len(run) - 1)
+            total += np.where(run[at] == digests, times[at], 0)
+        return total
+
+    def add(self, digests: Names, times: NDArray[np.int64]) -> None:
+        self.digests.append(digests)
+        self.times.append(times)
+        if len(self.digests) > MOST_RUNS:
+            self.merge()
+
+    def merge(self) -> tuple[Names, NDArray[np.int64]]:
+        """Make one run of all; return its digests and their times."""
+        merged, at = np.unique(np.concatenate(self.digests), return_inverse=True)
+        totals = np.bincount(at, weights=np.concatenate(self.times)).astype(np.int64)
+        self.digests, self.times = [merged], [totals]
+        return merged, totals
+
+
+class EventNames:
+    """Names the events of one log, hour by hour; memory does not grow with the log."""
+
+    def __init__(self) -> None:
+        self._hours: dict[tuple[bool, datetime], _Hour] = {}
+        self._aside: dict[tuple[bool, datetime], Path] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def number(self, uses: Mapping[Caller, Uses]) -> Iterator[Counted]:
+        """Give the next uses of the log their names; an id of the log's own counts once."""
+        by_hour: dict[tuple[bool, datetime], list[Caller]] = {}
+        for caller in uses:
+            by_hour.setdefault((caller.own_ids, caller.hour), []).append(caller)
+        for key, callers in by_hour.items():
+            yield from self._number(key, callers, uses)
+        self._make_room(by_hour)
+
+    def _number(
+        self, key: tuple[bool, datetime], callers: list[Caller], uses: Mapping[Caller, Uses]
+    ) -> Iterator[Counted]:
+        joined = b"".join(uses[caller].events for caller in callers)
+        digests = np.frombuffer(joined, NAME).astype(np.uint64)
+        ends = list(accumulate((len(uses[c].events) // EVENT_BYTES for c in callers), initial=0))
+        nth = self._occurrences(key, digests)
+        names = digests + nth.astype(np.uint64) * NEXT
+        keep = nth == 0 if key[0] else np.ones(len(names), dtype=bool)
+        refused = np.concatenate(([0], np.cumsum((names & np.uint64(1)).astype(np.int64) * keep)))
+        kept = np.concatenate(([0], np.cumsum(keep)))
+        stored = names[keep].astype(NAME).tobytes()
+        for caller, (start, end) in zip(callers, pairwise(ends), strict=True):
+            first, last = int(kept[start]), int(kept[end])
+            if first < last:
+                yield Counted(
+                    caller,
+                    uses[caller],
+                    stored[first * EVENT_BYTES : last * EVENT_BYTES],
+                    last - first,
+                    int(refused[end] - refused[start]),
+                )
+
+    def _occurrences(self, key: tuple[bool, datetime], digests: Names) -> NDArray[np.int64]:
+        """Return, for each digest, how many equal ones the log has brought before it."""
+        hour = self._hour(key)
+        order = np.argsort(digests, kind="stable")
+        in_order = digests[order]
+        starts = np.flatnonzero(np.concatenate(([True], in_order[1:] != in_order[:-1])))
+        times = np.diff(np.concatenate((starts, [len(in_order)])))
+        before = hour.before(in_order[starts])
+        nth = np.empty(len(digests), dtype=np.int64)
+        nth[order] = np.arange(len(digests)) + np.repeat(before - starts, times)
+        hour.add(in_order[starts], times)
+        return nth
+
+    def _hour(self, key: tuple[bool, datetime]) -> _Hour:
+        hour = self._hours.setdefault(key, _Hour())
+        if key in self._aside:
+            with np.load(self._aside.pop(key)) as saved:
+                hour.add(saved["digests"], saved["times"])
+        return hour
+
+    def _make_room(self, current: Mapping[tuple[bool, datetime], Any]) -> None:
+        """Set hours aside in files, those first that came first."""
+        held = sum(map(len, self._hours.values()))
+        for key in [key for key in self._hours if key not in current]:
+            if held <= IN_MEMORY:
+                return
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="rollout-import-")
+            hour = self._hours.pop(key)
+            held -= len(hour)
+            path = Path(self._folder.name) / f"{key[1]:%Y%m%d%H}-{key[0]}.npz"
+            digests, times = hour.merge()
+            np.savez(path, digests=digests, times=times)
+            self._aside[key] = path
+
+
+def union(*names: bytes) -> bytes:
+    """Return all of these names, each once, sorted."""
+    return np.unique(np.frombuffer(b"".join(names), NAME)).tobytes()
+
+
+def without(events: bytes, known: bytes) -> tuple[int, int]:
+    """Count the names that are not known, and how many of them were refused."""
+    names = np.frombuffer(events, NAME).astype(np.uint64)
+    new = names[~np.isin(names, np.frombuffer(known, NAME).astype(np.uint64))]
+    return len(new), int(np.count_nonzero(new & np.uint64(1)))

@@ -1,0 +1,122 @@
+"""Logs come in: whole or not at all, each event once, in whatever order they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rollout.domain.audit import Fact
+from rollout.domain.errors import BadInput, BadRows
+from rollout.services.ports import Counting, Counts, Log, StartUnitOfWork, UsageFeed
+from rollout.services.ports.usage import ImportedFile
+from rollout.services.usage.counting import InTurn
+from rollout.services.usage.tally import Tally
+
+AHEAD = timedelta(days=1)  # how far a log's clock may be ahead of the database's
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one log: its tally; None if it was taken in before; or why it was refused."""
+
+    log: Log
+    tally: Tally | None = None
+    refused: BadInput | None = None
+
+
+class UsageImport:
+    """Takes in logs of one feed, which is a name for where they come from."""
+
+    def __init__(self, start: StartUnitOfWork) -> None:
+        self._start = start
+
+    def import_logs(
+        self,
+        logs: Iterable[Log],
+        reader: UsageFeed,
+        *,
+        feed: str,
+        operator: str,
+        counting: Counting | None = None,
+    ) -> Iterator[Imported]:
+        """Take in logs one after the other, each in a transaction of its own.
+
+        A log is refused with ``BadInput`` if it is damaged, and with ``BadRows`` if it has records
+        and none can be read: then the format is probably another. The next one comes all the same.
+        """
+        with self._start() as uow:
+            latest = uow.now() + AHEAD
+        for log, counts in (counting or InTurn()).count(reader, logs, latest):
+            try:
+                tally = self._take_in(log, counts, reader, feed=feed, operator=operator)
+            except BadInput as refused:
+                yield Imported(log, refused=refused)
+            else:
+                yield Imported(log, tally)
+
+    def import_log(self, log: Log, reader: UsageFeed, *, feed: str, operator: str) -> Tally | None:
+        """Take in one log; None if its content was taken in before. Raises as ``Imported`` says."""
+        for imported in self.import_logs([log], reader, feed=feed, operator=operator):
+            if imported.refused:
+                raise imported.refused
+            return imported.tally
+        return None
+
+    def _take_in(
+        self, log: Log, pieces: Iterator[Counts], reader: UsageFeed, *, feed: str, operator: str
+    ) -> Tally | None:
+        tally = Tally()
+        with self._start() as uow:
+            for counts in pieces:
+                tally.count(counts)
+                uow.usage.stage(counts)
+                uow.usage.set_aside(feed, counts.ahead)
+                uow.usage.attest(counts.last_uses)
+            if uow.usage.knows_file(log.digest()):
+                return None
+            _refuse_if_unreadable(log, reader, tally)
+            merged = uow.usage.merge(feed)
+            tally.sightings, tally.repeated = merged.counted, merged.repeated
+            if not uow.usage.add_file(_file(log, feed, tally)):
+                return None
+            uow.audit.append([_fact(log, feed, operator, tally)])
+            uow.commit()
+        return tally
+
+
+def _refuse_if_unreadable(log: Log, reader: UsageFeed, tally: Tally) -> None:
+    if tally.records and tally.unreadable == tally.records:
+        raise BadRows(
+            f"{log.name}: none of its {tally.records} records can be read as {reader.name};"
+            " nothing of it was kept",
+            tally.examples,
+            fix="is it of another --format?",
+        )
+
+
+def _file(log: Log, feed: str, tally: Tally) -> ImportedFile:
+    return ImportedFile(
+        digest=log.digest(),
+        feed=feed,
+        name=log.name,
+        events=tally.sightings,
+        keyless=tally.keyless,
+        unreadable=tally.unreadable,
+        repeated=tally.repeated,
+    )
+
+
+def _fact(log: Log, feed: str, operator: str, tally: Tally) -> Fact:
+    data = {
+        "file": log.name,
+        "sha256": log.digest().hex(),
+        "records": tally.records,
+        "sightings": tally.sightings,
+        "repeated": tally.repeated,
+        "last_uses": tally.last_uses,
+        "ahead": tally.ahead,
+        "keyless": tally.keyless,
+        "unreadable": tally.unreadable,
+    }
+    return Fact(operator, "usage.imported", f"feed:{feed}", data=data)

@@ -1,0 +1,176 @@
+"""Who calls, by name: known by a signature, found by fan-out, or as people say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rollout.domain.audit import Fact
+from rollout.domain.errors import BadInput, Conflict, NotFound
+from rollout.domain.usage import Signatures
+from rollout.domain.usage.fan_out import Fingerprint, infer
+from rollout.services.ports import StartUnitOfWork, UnitOfWork
+from rollout.services.ports.callers import Decision, DueCaller, NamedCaller, TellingSource
+
+BATCH = 1_000  # programs
+LONGEST_NAME = 200
+
+
+class CallerNaming:
+    """Names programs as they call, and keeps what people decide about the names."""
+
+    def __init__(self, start: StartUnitOfWork, signatures: Callable[[], Signatures]) -> None:
+        self._start = start
+        self._load = signatures  # only when they are needed: reading them takes a while
+
+    @property
+    def _signatures(self) -> Signatures:
+        return self._load()
+
+    def name_due(self) -> int:
+        """Look at one batch of the programs that have called lately; return how many."""
+        with self._start() as uow:
+            changed = uow.callers.use_signatures(self._signatures.digest)
+            due = uow.callers.claim_due(BATCH)
+            if due or changed:
+                self._name(uow, due)
+                uow.commit()
+        return len(due)
+
+    def name_all(self) -> None:
+        """Look at all of them."""
+        while self.name_due():
+            pass
+
+    def confirm(self, name: str, *, operator: str) -> Sequence[str]:
+        """Say that an integration, or a candidate, is one; return what was taken for it."""
+        return self._decide(name, name, "integration.confirmed", operator)
+
+    def rename(self, name: str, new_name: str, *, operator: str) -> Sequence[str]:
+        """Give an integration another name. Raises ``Conflict`` where that is one already."""
+        return self._decide(name, new_name, "integration.renamed", operator, new=True)
+
+    def merge(self, name: str, into: str, *, operator: str) -> Sequence[str]:
+        """Say that one integration is another, which exists."""
+        return self._decide(name, into, "integration.merged", operator, new=False)
+
+    def reject(self, name: str, *, operator: str) -> Sequence[str]:
+        """Say that this is no integration: own scripts that look like one, say."""
+        return self._decide(name, None, "integration.rejected", operator)
+
+    def _decide(
+        self, name: str, chosen: str | None, action: str, operator: str, *, new: bool | None = None
+    ) -> Sequence[str]:
+        _check(chosen)
+        with self._start() as uow:
+            candidates = _candidates(uow, name)
+            if new is not None and chosen is not None and chosen != name:
+                exists = bool(uow.callers.candidates_of(chosen))
+                if new and exists:
+                    raise Conflict(
+                        f"there is an integration {chosen!r} already",
+                        fix=f"`rollout usage merge` makes {name!r} a part of it",
+                    )
+                if not new and not exists:
+                    raise _unknown(uow, chosen)
+            uow.callers.decide(candidates, chosen, operator)
+            uow.audit.append(
+                [
+                    Fact(
+                        operator,
+                        action,
+                        f"integration:{name}",
+                        data={"name": chosen, "candidates": list(candidates)},
+                    )
+                ]
+            )
+            uow.commit()
+        self.name_all()
+        return candidates
+
+    def _name(self, uow: UnitOfWork, due: Sequence[DueCaller]) -> None:
+        decisions = uow.callers.decisions()
+        callers = [self._taken_for(caller, decisions) for caller in due]
+        telling = uow.callers.telling_sources([caller.user_agent for caller in due])
+        sources = self._sources(telling, decisions)
+        uow.callers.save(callers, sources)
+        touched = {caller.integration for caller in due} | {one.integration for one in telling}
+        touched |= {caller.integration for caller in callers} | set(sources.values())
+        names = {name for name in touched if name is not None}
+        uow.callers.add_up(names, self._home_pages(names))
+
+    def _taken_for(self, seen: DueCaller, decisions: Mapping[str, Decision]) -> NamedCaller:
+        kind = self._signatures.kind_of(seen.example)
+        named = self._signatures.identify(seen.example)
+        if named is not None:
+            name = _decided(decisions, named.name, named.name)
+            found = ("signature", named.confidence, named.reasons)
+            return NamedCaller(seen, kind, named.name, *found, integration=name)
+        inferred = infer(_fingerprint(seen, kind))
+        if inferred is None:
+            return NamedCaller(seen, kind, None, None, 0.0, (), integration=None)
+        candidate = seen.user_agent
+        name = _decided(decisions, candidate, candidate if inferred.may_name else None)
+        found = ("fan_out", inferred.confidence, inferred.reasons)
+        return NamedCaller(seen, kind, candidate, *found, integration=name)
+
+    def _sources(
+        self, telling: Sequence[TellingSource], decisions: Mapping[str, Decision]
+    ) -> dict[bytes, str | None]:
+        """Name the sources that say more of themselves than their user agent."""
+        sources: dict[bytes, str | None] = {}
+        for source in telling:
+            named = self._signatures.identify(source.user_agent, source.network, source.client)
+            if named is not None:
+                sources[source.source_id] = _decided(decisions, named.name, named.name)
+        return sources
+
+    def _home_pages(self, names: set[str]) -> dict[str, str]:
+        known = {name: self._signatures.get(name) for name in names}
+        return {name: found.home_page for name, found in known.items() if found}
+
+
+def _fingerprint(seen: DueCaller, kind: str) -> Fingerprint:
+    return Fingerprint(
+        user_agent=seen.user_agent,
+        kind=kind,
+        accounts=seen.accounts,
+        keys=seen.keys,
+        networks=seen.networks,
+        busiest_network_accounts=seen.busiest_network_accounts,
+        active_days=seen.active_days,
+        first_at=seen.first_seen,
+        last_at=seen.last_seen,
+    )
+
+
+def _decided(
+    decisions: Mapping[str, Decision], candidate: str, otherwise: str | None
+) -> str | None:
+    """Return what people say of a candidate, or what holds while nobody has said anything."""
+    decision = decisions.get(candidate)
+    return otherwise if decision is None else decision.integration
+
+
+def _candidates(uow: UnitOfWork, name: str) -> Sequence[str]:
+    candidates = uow.callers.candidates_of(name)
+    if not candidates:
+        raise _unknown(uow, name)
+    return candidates
+
+
+def _unknown(uow: UnitOfWork, name: str) -> NotFound:
+    known = ", ".join(uow.callers.names()[:20]) or "none yet"
+    return NotFound(
+        f"there is no integration {name!r} (known: {known})",
+        fix="`rollout usage integrations --candidates` lists them all",
+    )
+
+
+def _check(name: str | None) -> None:
+    if name is None:
+        return
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise BadInput(
+            f"{name!r} is no name for an integration",
+            fix=f"give it at most {LONGEST_NAME} printable characters",
+        )

@@ -1,0 +1,154 @@
+"""Who calls, according to logs alone: nothing is kept, and no key need be registered."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from rollout.domain.usage import Named, Sighting, Signatures, normalise_user_agent
+from rollout.domain.usage.fan_out import Fingerprint, infer
+from rollout.services.ports import Keyless, LastUse, Log, Unreadable, UsageFeed
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """One caller: an integration, or a program that is none."""
+
+    name: str  # of the integration, or the normalised user agent
+    kind: str | None  # signature or fan_out; None: it is no integration
+    confidence: float | None
+    reasons: Sequence[str]
+    requests: int
+    with_key: int
+    refused: int
+    keys: int
+    accounts: int
+    networks: int
+    user_agents: int  # as logged
+    first_seen: datetime | None
+    last_seen: datetime | None
+
+
+@dataclass(slots=True)
+class _Seen:
+    requests: int = 0
+    with_key: int = 0
+    refused: int = 0
+    keys: set[str] = field(default_factory=set)
+    accounts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # → networks
+    networks: set[str] = field(default_factory=set)
+    user_agents: set[str] = field(default_factory=set)
+    days: set[date] = field(default_factory=set)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def merge(self, other: _Seen) -> None:
+        self.requests += other.requests
+        self.with_key += other.with_key
+        self.refused += other.refused
+        self.keys |= other.keys
+        for account, networks in other.accounts.items():
+            self.accounts[account] |= networks
+        self.networks |= other.networks
+        self.user_agents |= other.user_agents
+        self.days |= other.days
+        for at in (other.first, other.last):
+            self.span(at)
+
+    def span(self, at: datetime | None) -> None:
+        if at is None:
+            return
+        self.first = at if self.first is None else min(self.first, at)
+        self.last = at if self.last is None else max(self.last, at)
+        self.days.add(at.date())
+
+
+class Survey:
+    """Reads logs, and says who calls."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self._signatures = signatures
+        self._programs: dict[str, _Seen] = defaultdict(_Seen)
+        self.records = 0
+        self.unreadable: list[Unreadable] = []
+
+    def read(self, logs: Iterable[Log], reader: UsageFeed) -> None:
+        """Read logs. Raises ``BadInput`` for a damaged one."""
+        for log in logs:
+            for reading in reader.read(log):
+                self.records += 1
+                if isinstance(reading, Unreadable):
+                    self.unreadable.append(reading)
+                elif not isinstance(reading, LastUse):
+                    _note(self._programs[normalise_user_agent(reading.user_agent)], reading)
+
+    def callers(self) -> list[Surveyed]:
+        """Return who called, the busiest first; programs of one integration are one caller."""
+        parties: dict[tuple[str, bool], tuple[_Seen, Named | None, str | None]] = {}
+        for program, seen in self._programs.items():
+            named, kind = self._name(program, seen)
+            key = (named.name if named else program, named is not None)
+            if key in parties:
+                parties[key][0].merge(seen)
+            else:
+                parties[key] = (seen, named, kind)
+        surveyed = [_surveyed(key[0], *party) for key, party in parties.items()]
+        return sorted(surveyed, key=lambda one: (-one.requests, one.name))
+
+    def _name(self, program: str, seen: _Seen) -> tuple[Named | None, str | None]:
+        example = min(seen.user_agents, default="")
+        named = self._signatures.identify(example)
+        if named is not None:
+            return named, "signature"
+        if seen.first is None or seen.last is None:
+            return None, None
+        through = Counter(network for networks in seen.accounts.values() for network in networks)
+        inferred = infer(
+            Fingerprint(
+                user_agent=program,
+                kind=self._signatures.kind_of(example),
+                accounts=len(seen.accounts),
+                keys=len(seen.keys),
+                networks=len(seen.networks),
+                busiest_network_accounts=max(through.values(), default=0),
+                active_days=len(seen.days),
+                first_at=seen.first,
+                last_at=seen.last,
+            )
+        )
+        if inferred is None or not inferred.may_name:
+            return None, None
+        return Named(program, inferred.confidence, inferred.reasons), "fan_out"
+
+
+def _note(seen: _Seen, reading: Sighting | Keyless) -> None:
+    seen.requests += 1
+    seen.networks.add(reading.network)
+    seen.user_agents.add(reading.user_agent)
+    seen.span(reading.at)
+    if isinstance(reading, Sighting):
+        seen.with_key += 1
+        seen.refused += reading.refused
+        seen.keys.add(reading.key_id)
+    if reading.account_id:
+        seen.accounts[reading.account_id].add(reading.network)
+
+
+def _surveyed(name: str, seen: _Seen, named: Named | None, kind: str | None) -> Surveyed:
+    return Surveyed(
+        name=name,
+        kind=kind,
+        confidence=named.confidence if named else None,
+        reasons=named.reasons if named else (),
+        requests=seen.requests,
+        with_key=seen.with_key,
+        refused=seen.refused,
+        keys=len(seen.keys),
+        accounts=len(seen.accounts),
+        networks=len(seen.networks),
+        user_agents=len(seen.user_agents),
+        first_seen=seen.first,
+        last_seen=seen.last,
+    )

@@ -1,0 +1,228 @@
+"""Who calls, by name: known by signature, found by fan-out, decided by people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.feeds import FEEDS, LogFormat
+from rollout.adapters.feeds.files import LogFile
+from rollout.adapters.feeds.reading import Piece
+from rollout.adapters.signatures import load_signatures
+from rollout.domain.errors import BadInput, Conflict, NotFound
+from rollout.services.usage import CallerNaming, UsageImport, UsageService
+from tests.support.database import rows, run, set_clock
+
+NOW = datetime(2024, 12, 1, tzinfo=UTC)
+signatures = cache(load_signatures)
+OWN = """
+category: partners
+signatures:
+  - {name: Initech, user_agents: ["^Initech-Poller"], examples: ["Initech-Poller/3.1"]}
+"""
+
+
+@pytest.fixture
+def naming(start: Callable[[], SqlUnitOfWork], engine: Engine) -> CallerNaming:
+    set_clock(engine, NOW)
+    return CallerNaming(start, signatures)
+
+
+@pytest.fixture
+def call(start: Callable[[], SqlUnitOfWork], naming: CallerNaming) -> Callable[..., None]:
+    """Let keys be used: each (account, user agent, address, days ago); then name the callers."""
+    importing = UsageImport(start)
+
+    def log(*calls: tuple[str, str, str, int]) -> None:
+        lines = []
+        for account, agent, address, days in calls:
+            at = NOW - timedelta(days=days, hours=1)
+            lines.append(
+                f"{address} - key-{account} [{at:%d/%b/%Y:%H:%M:%S} +0000]"
+                f' "GET / HTTP/1.1" 200 5 "-" "{agent}"\n'
+            )
+        piece = Piece("log", "".join(lines).encode())
+        importing.import_log(piece, FEEDS[LogFormat.COMBINED], feed="web", operator="olga")
+        naming.name_all()
+
+    return log
+
+
+def register(engine: Engine, accounts: list[str], domain: str | None = None) -> None:
+    for account in accounts:
+        run(engine, "INSERT INTO accounts VALUES (:a, :a, 'UTC', 'en', 'free')", a=account)
+        run(
+            engine,
+            "INSERT INTO contacts (account_id, email, name, role) VALUES (:a, :mail, '', 'admin')",
+            a=account,
+            mail=f"ops@{domain or account + '.example'}",
+        )
+        run(
+            engine,
+            "INSERT INTO keys (key_id, account_id, kind, label, hint)"
+            " VALUES ('key-' || :a, :a, 'rest', '', '')",
+            a=account,
+        )
+
+
+def integrations(engine: Engine) -> dict[str, tuple[str, int, int, int, int]]:
+    columns = "integration, kind, accounts, keys, networks, count"
+    found = rows(engine, f"SELECT {columns} FROM integrations")
+    return {name: tuple(rest) for name, *rest in found}
+
+
+MANY = [f"a{n:02}" for n in range(20)]
+
+
+def test_a_signature_names_a_caller_however_few_accounts_it_serves(
+    engine: Engine, call: Callable[..., None]
+) -> None:
+    register(engine, ["acme"])
+
+    call(("acme", "Zapier", "10.0.0.1", 0), ("acme", "curl/8.5", "10.0.0.2", 0))
+
+    assert integrations(engine) == {"Zapier": ("signature", 1, 1, 1, 1)}
+    assert rows(engine, "SELECT home_page FROM integrations") == [("https://zapier.com",)]
+
+
+def test_a_program_that_uses_keys_of_many_unrelated_accounts_is_found(
+    engine: Engine, call: Callable[..., None]
+) -> None:
+    register(engine, MANY)
+
+    call(*((account, "acme-sync/1.2", "10.0.0.1", n % 9) for n, account in enumerate(MANY)))
+
+    assert integrations(engine) == {"acme-sync": ("fan_out", 20, 20, 1, 20)}
+    ((reasons,),) = rows(engine, "SELECT reasons FROM integrations")
+    assert "20 unrelated accounts" in reasons[0]
+
+
+def test_accounts_of_one_owner_count_once_but_those_at_mail_providers_do_not(
+    engine: Engine, call: Callable[..., None]
+) -> None:
+    register(engine, MANY[:10], domain="holding.example")
+    register(engine, MANY[10:], domain="gmail.com")
+
+    call(*((account, "holding-etl/1", "10.0.0.1", 0) for account in MANY[:10]))
+    call(*((account, "nightly-export/1", "10.0.0.1", 0) for account in MANY[10:]))
+
+    assert set(integrations(engine)) == {"nightly-export"}
+
+
+@pytest.mark.parametrize(
+    "agent",
+    ["python-requests/2.31.0", "-", "Mozilla/5.0 (X11; Linux x86_64) Firefox/121.0"],
+)
+def test_a_library_a_browser_or_nothing_is_never_one_vendor(
+    engine: Engine, call: Callable[..., None], agent: str
+) -> None:
+    register(engine, MANY)
+
+    call(*((account, agent, f"10.0.{n}.1", 0) for n, account in enumerate(MANY)))
+
+    assert integrations(engine) == {}
+
+
+def test_one_key_may_serve_several_integrations(
+    engine: Engine, start: Callable[[], SqlUnitOfWork], call: Callable[..., None]
+) -> None:
+    register(engine, ["acme"])
+
+    call(("acme", "Zapier", "10.0.0.1", 0), ("acme", "Segment.io/1.0", "10.0.0.2", 0))
+
+    (key,) = UsageService(start).key_uses()
+    assert key.row.integrations == ("Segment", "Zapier")
+
+
+def test_stratus_is_found_by_fan_out_without_any_signature_for_it(
+    engine: Engine, start: Callable[[], SqlUnitOfWork], naming: CallerNaming, shared_data: Path
+) -> None:
+    importing, usage = UsageImport(start), UsageService(start)
+    for path in sorted((shared_data / "cloudtrail-stratus").glob("*.json")):
+        reader = FEEDS[LogFormat.CLOUDTRAIL]
+        importing.import_log(LogFile(path), reader, feed="trail", operator="olga")
+    usage.discover(feed="trail", operator="olga")
+    naming.name_all()
+
+    assert signatures().identify("stratus-red-team") is None
+    # A 34th account has used it to sign in at the console, once, without any key.
+    assert integrations(engine) == {"stratus-red-team": ("fan_out", 33, 38, 33, 307)}
+
+
+def test_what_people_say_holds_for_everybody_and_is_a_fact(
+    engine: Engine, naming: CallerNaming, call: Callable[..., None]
+) -> None:
+    register(engine, MANY)
+    call(*((account, "acme-sync/1", "10.0.0.1", 0) for account in MANY[:10]))
+    call(*((account, "acmebot/1", "10.0.0.2", 0) for account in MANY[10:]))
+
+    naming.rename("acme-sync", "Acme", operator="olga")
+    naming.merge("acmebot", "Acme", operator="olga")
+    assert integrations(engine) == {"Acme": ("confirmed", 20, 20, 2, 20)}
+
+    naming.reject("Acme", operator="olga")
+    assert integrations(engine) == {}
+    naming.confirm("acmebot", operator="otto")
+    assert integrations(engine) == {"acmebot": ("confirmed", 10, 10, 1, 10)}
+
+    facts = rows(engine, "SELECT actor, action, subject, data FROM facts ORDER BY seq")[-4:]
+    assert [fact[:3] for fact in facts] == [
+        ("olga", "integration.renamed", "integration:acme-sync"),
+        ("olga", "integration.merged", "integration:acmebot"),
+        ("olga", "integration.rejected", "integration:Acme"),
+        ("otto", "integration.confirmed", "integration:acmebot"),
+    ]
+    assert facts[2][3] == {"name": None, "candidates": ["acme-sync", "acmebot"]}
+
+
+def test_a_candidate_that_nobody_could_be_sure_of_is_named_when_a_person_confirms_it(
+    engine: Engine, naming: CallerNaming, call: Callable[..., None]
+) -> None:
+    register(engine, MANY[:3])
+    call(*((a, "acme-sync/1", f"10.0.{n}.1", 0) for n, a in enumerate(MANY[:3])))
+    assert integrations(engine) == {}
+
+    naming.confirm("acme-sync", operator="olga")
+
+    assert integrations(engine) == {"acme-sync": ("confirmed", 3, 3, 3, 3)}
+
+
+def test_a_wrong_name_is_refused_and_says_which_there_are(
+    engine: Engine, naming: CallerNaming, call: Callable[..., None]
+) -> None:
+    register(engine, ["acme"])
+    call(("acme", "Zapier", "10.0.0.1", 0), ("acme", "Segment.io/1.0", "10.0.0.2", 0))
+
+    with pytest.raises(NotFound, match=r"no integration 'zappier' \(known: Segment, Zapier\)"):
+        naming.confirm("zappier", operator="olga")
+    with pytest.raises(NotFound, match="no integration 'Zap'"):
+        naming.merge("Segment", "Zap", operator="olga")
+    with pytest.raises(Conflict, match="there is an integration 'Zapier' already"):
+        naming.rename("Segment", "Zapier", operator="olga")
+    for name in ("", " ", "a\x1bb", "x" * 201):
+        with pytest.raises(BadInput, match="is no name for an integration"):
+            naming.rename("Segment", name, operator="olga")
+    assert rows(engine, "SELECT count(*) FROM integration_decisions") == [(0,)]
+
+
+def test_other_signatures_name_everybody_anew(
+    engine: Engine,
+    start: Callable[[], SqlUnitOfWork],
+    call: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    register(engine, ["acme"])
+    call(("acme", "Initech-Poller/3.1", "10.0.0.1", 0))
+    assert integrations(engine) == {}
+
+    own = tmp_path / "own.yaml"
+    own.write_text(OWN)
+    CallerNaming(start, lambda: load_signatures(own)).name_all()
+
+    assert integrations(engine) == {"Initech": ("signature", 1, 1, 1, 1)}
