@@ -66,12 +66,18 @@ def own_servers() -> Iterator[Servers]:
     """Run them."""
     with (
         tempfile.TemporaryDirectory(prefix="rollout-bench-") as place,
-        EmbeddedServers.start(Path(place) / "servers") as running,
+        EmbeddedServers.start(_passable(Path(place)) / "servers") as running,
     ):
         engine = make_engine(running.database_url)
         migrate(engine)
         engine.dispose()
         yield Servers(Path(place), running.database_url, running.redis_url)
+
+
+def _passable(place: Path) -> Path:
+    """Let others pass: started by root, PostgreSQL runs as another user."""
+    place.chmod(0o711)
+    return place
 
 
 def rollout(servers: Servers, engine: Engine, *arguments: str) -> tuple[float, float]:

@@ -51,6 +51,7 @@ from rollout.services.ports.queries import Queries
 from rollout.services.timekeeping import Timekeeping
 from rollout.services.usage import CallerNaming, UsageImport, UsageService
 from rollout.services.usage.collecting import UsageCollector
+from rollout.services.usage.uploading import UsageUploads
 from rollout.settings import Settings
 
 
@@ -71,6 +72,7 @@ class Rollout:
     usage_import: UsageImport
     naming: CallerNaming
     usage_collector: UsageCollector
+    usage_uploads: UsageUploads
     plan: PlanDrafts
     dates: PlanDates
     guards: PlanGuards
@@ -125,6 +127,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         inventory=Inventory(start, pepper=pepper, canonical_locale=canonical_locale),
         usage=UsageService(start),
         usage_import=UsageImport(start),
+        usage_uploads=UsageUploads(start, UsageImport(start)),
         naming=CallerNaming(start, cache(partial(load_signatures, settings.signatures))),
         usage_collector=UsageCollector(start, ValkeyUsageStream(client)),
         plan=PlanDrafts(start, read_deprecation, holiday_finder, renderer.templates),

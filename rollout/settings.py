@@ -17,6 +17,7 @@ from typing import Any
 from rollout.domain.errors import BadInput
 
 PREFIX = "ROLLOUT_"
+SHORTEST_TOKEN = 16
 
 
 def _default_data_dir() -> Path:
@@ -80,6 +81,12 @@ class Settings:
         " unset: one is generated in the data directory",
         secret=True,
     )
+    usage_token: str | None = _setting(
+        None,
+        "the token with which uses are reported to `POST /api/v1/usage`, of at least 16 characters;"
+        " unset: nobody may",
+        secret=True,
+    )
     operator: str = _setting(
         _operator, "the name under which commands are recorded in the audit trail"
     )
@@ -124,6 +131,11 @@ class Settings:
                 f"ROLLOUT_ENVIRONMENT is {self.environment!r}",
                 fix="set it to development or production",
             )
+        if self.usage_token is not None and len(self.usage_token) < SHORTEST_TOKEN:
+            raise BadInput(
+                f"ROLLOUT_USAGE_TOKEN has less than {SHORTEST_TOKEN} characters: it can be guessed",
+                fix="make one with `openssl rand -hex 32`, or unset it",
+            )
         if not self.production:
             return
         missing = [
@@ -147,7 +159,10 @@ def _resolve(variable: str, raw: str, known: Mapping[str, Any]) -> tuple[str, st
         try:
             return base, Path(raw).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise BadInput(f"{variable}: cannot read {raw}: {error.strerror}") from error
+            raise BadInput(
+                f"{variable}: cannot read {raw}: {error.strerror}",
+                fix=f"name a file that this user may read, or set {variable.removesuffix('_FILE')}",
+            ) from error
     raise BadInput(
         f"unknown setting {variable}",
         fix="docs/settings.md lists them all; is it misspelt?",

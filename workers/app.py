@@ -8,10 +8,15 @@ from celery import Celery
 
 from rollout.adapters.task_queue import make_celery
 from rollout.bootstrap import Rollout
-from workers import audit, cutoff, notices
+from workers import audit, cutoff, notices, usage
 from workers.sweep import Drain, Sweep
 
-SWEEPS: tuple[Sweep, ...] = (*notices.SWEEPS, *cutoff.SWEEPS, *audit.SWEEPS)
+SWEEPS: tuple[Sweep, ...] = (
+    *usage.SWEEPS,
+    *notices.SWEEPS,
+    *cutoff.SWEEPS,
+    *audit.SWEEPS,
+)
 
 
 def make_app(rollout: Rollout) -> tuple[Celery, Mapping[str, Callable[[], int]]]:

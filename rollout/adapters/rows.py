@@ -52,7 +52,7 @@ def open_rows(path: str, written_as: RowFormat) -> Iterator[RowFile]:
     try:
         stream = cast("IO[bytes]", opener(path, "rb"))
     except OSError as error:
-        raise BadInput(f"cannot read {name}: {error.strerror}") from error
+        raise _unreadable(name, error) from error
     with stream:
         yield RowFile(name, stream, written_as)
 
@@ -77,7 +77,10 @@ class RowFile:
         else:
             yield from self._ndjson(columns)
         if not self._lines.number:
-            raise BadInput(f"{self.name} is empty")
+            raise BadInput(
+                f"{self.name} is empty",
+                fix="is it the right file, and was all of it written? Export it again",
+            )
 
     def _csv(self, columns: Columns) -> Iterator[Row | Problem]:
         reader = csv.reader(self._lines, strict=True)
@@ -123,6 +126,13 @@ class RowFile:
                 yield damage
             elif text.strip():
                 yield from ndjson_row(self._lines.number, text, columns)
+
+
+def _unreadable(name: str, error: OSError) -> BadInput:
+    return BadInput(
+        f"cannot read {name}: {error.strerror}",
+        fix="name a file that exists and that you may read, or - for standard input",
+    )
 
 
 def _header_faults(names: Sequence[str], columns: Columns) -> Iterator[str]:
@@ -173,7 +183,7 @@ class _Lines:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise BadInput(f"{self._name} is a damaged gzip file: {error}") from error
         except OSError as error:
-            raise BadInput(f"cannot read {self._name}: {error.strerror}") from error
+            raise _unreadable(self._name, error) from error
 
     def _decode(self, raw: bytes) -> str:
         """Decode one line. Damage is noted, not raised: its row is bad, the others are not."""

@@ -157,7 +157,10 @@ def _write(lines: Iterable[bytes], path: Path) -> dict[str, Any]:
                 out_file.write(line)
         part.rename(path)
     except OSError as error:
-        raise Unavailable(f"cannot write {path}: {error.strerror}") from error
+        raise Unavailable(
+            f"cannot write {path}: {error.strerror}",
+            fix="name a file in a directory that exists, with room, and in which you may write",
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     summary: dict[str, Any] = json.loads(line)

@@ -33,7 +33,7 @@ def list_cohorts(
         | {"approvals": list(state.approvals) if as_json else ", ".join(state.approvals)}
         for state in states
     ]
-    columns = ("deprecation", "cohort", "scheduled", "cut", "exempt", "next_deadline")
+    columns = ("deprecation", "cohort", "scheduled", "held", "cut", "exempt", "next_deadline")
     print_list(items, (*columns, "approvals", "paused"), as_json=as_json)
 
 

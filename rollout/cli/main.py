@@ -14,16 +14,18 @@ from rollout.cli.demo.command import demo
 from rollout.cli.deprecation import deprecation
 from rollout.cli.doctor import doctor
 from rollout.cli.gateway import gateway, web
+from rollout.cli.import_usage import import_aws_last_used, import_usage
 from rollout.cli.imports import imports
-from rollout.cli.imports_usage import import_usage
 from rollout.cli.notice import notice
 from rollout.cli.output import print_error
 from rollout.cli.processes import clock, migrate, up, worker
 from rollout.cli.usage import usage
+from rollout.cli.wording import PlainWords
 from rollout.domain.errors import RolloutError
 
 app = typer.Typer(
     name="rollout",
+    cls=PlainWords,
     help="Retire an API credential on schedule without breaking the customers who still use it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -31,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(imports)
 imports.command("usage")(import_usage)
+imports.command("aws-last-used")(import_aws_last_used)
 app.add_typer(account, name="account")
 app.add_typer(cohort, name="cohort")
 app.add_typer(cutoff, name="cutoff")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -20,6 +20,9 @@ from rollout.domain.plan import ACCOUNT_ZONE, CalendarRules, Freeze
 Holiday = Callable[[date], str | None]  # names the holiday of a day: "US: New Year's Day"
 
 SEARCH = timedelta(days=366)  # a deadline that moves further than this was not meant
+REASONS = 4  # that one sentence names, at most
+WEEKDAYS = "the list of weekdays"
+OTHER_DATE = "choose another date, or change the calendar"
 ONE_DAY = timedelta(days=1)
 
 
@@ -111,9 +114,9 @@ def deadline_for(
     moves: list[str] = []
     day = wanted
     while True:
-        day, shifts = _first_allowed_day(rules, day, holiday)
+        day, shift = _first_allowed_day(rules, day, holiday)
         deadline = resolve(day, rules.cutoff_time, zone)
-        moves += [*shifts, *deadline.moves]
+        moves += [*shift, *deadline.moves]
         landed = local_time(deadline.instant, zone).date()
         if landed == day or _bar(rules, landed, holiday) is None:
             return replace(deadline, moves=tuple(moves))
@@ -131,20 +134,33 @@ def frozen(rules: CalendarRules, instant: datetime, zone: str) -> Freeze | None:
 def _first_allowed_day(
     rules: CalendarRules, wanted: date, holiday: Holiday
 ) -> tuple[date, list[str]]:
+    """Return the day, and a sentence if it is another than the one wanted."""
     last = wanted + min(SEARCH, date.max - wanted)
-    day, moves, barred = wanted, list[str](), Counter[str]()
+    day, bars, barred = wanted, list[_Bar](), Counter[str]()
     while (bar := _bar(rules, day, holiday)) is not None:
-        moves.append(bar.sentence)
+        bars.append(bar)
         barred[bar.rule] += (min(bar.until, last) - day).days + 1
         if bar.until >= last:
             rule, days = barred.most_common(1)[0]
             raise BadInput(
                 f"the calendar allows no day from {wanted} to {last}: "
                 f"{rule} rules out {days} of them",
-                fix="choose another date, or change the calendar",
+                fix=OTHER_DATE,
             )
         day = bar.until + ONE_DAY
-    return day, moves
+    return day, [f"{_reasons(bars)}; the next day allowed is {day:%A} {day}"] if bars else []
+
+
+def _reasons(bars: Sequence[_Bar]) -> str:
+    """Say what bars a stretch of days. Of a weekend, its first day is enough."""
+    named = [
+        bar.sentence
+        for before, bar in zip([None, *bars], bars, strict=False)
+        if bar.rule != WEEKDAYS or before is None or before.rule != WEEKDAYS
+    ]
+    if len(named) > REASONS:
+        named = [*named[: REASONS - 1], f"and {len(named) - REASONS + 1} more reasons"]
+    return ", ".join(named)
 
 
 def _bar(rules: CalendarRules, day: date, holiday: Holiday) -> _Bar | None:
@@ -152,7 +168,7 @@ def _bar(rules: CalendarRules, day: date, holiday: Holiday) -> _Bar | None:
         sentence = f"{day} lies in the freeze '{freeze.reason}'"
         return _Bar(f"the freeze '{freeze.reason}'", sentence, until=freeze.end)
     if day.weekday() not in rules.weekdays:
-        return _Bar("the list of weekdays", f"{day} is a {day:%A}", until=day)
+        return _Bar(WEEKDAYS, f"{day} is a {day:%A}", until=day)
     if name := holiday(day):
         return _Bar("the list of holidays", f"{day} is a holiday ({name})", until=day)
     return None

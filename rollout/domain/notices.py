@@ -36,14 +36,23 @@ class NoticeKey:
     last_seen: datetime | None
 
 
+CALLERS_SEEN = timedelta(days=30)  # how far back callers are looked for
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who still calls with the account's keys, by the evidence of the last 30 days."""
 
-    user_agent: str
-    network: str
+    name: str  # of the integration, or what the program calls itself
+    network: str  # one of those that it calls from
     count: int
     last_seen: datetime
+    networks: int = 1
+
+    @property
+    def per_day(self) -> int:
+        """Calls on an average day, rounded."""
+        return round(self.count / CALLERS_SEEN.days)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
 from rollout.domain.inventory import KeyKind
 from rollout.domain.usage import Usage
 
+ANY_INTEGRATION = "any"  # `select: {integration: any}`
 ACCOUNT_ZONE = "account"  # `calendar.timezone: account` means each account's own zone
 
 
@@ -92,6 +93,7 @@ class Selector:
 
     usage: Usage | None = None
     tier: str | None = None
+    integration: str | None = None  # a name, or ANY_INTEGRATION
     accounts: frozenset[str] | None = None
     percent: float | None = None
 
@@ -104,6 +106,7 @@ class Cohort:
     select: Selector
     date: date | datetime
     bake: timedelta
+    line: int = field(default=0, compare=False)  # of the file, where the date stands; 0: of none
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ class Candidate:
     timezone: str
     tier: str
     usage: Usage
+    integrations: frozenset[str] = frozenset()  # that have used its keys of late
 
 
 def bucket(deprecation: str, account_id: str) -> float:
@@ -156,9 +160,14 @@ def selects(select: Selector, deprecation: str, candidate: Candidate) -> bool:
     return (
         (select.usage is None or select.usage == candidate.usage)
         and (select.tier is None or select.tier == candidate.tier)
+        and _through(select.integration, candidate.integrations)
         and (select.accounts is None or candidate.account_id in select.accounts)
         and (select.percent is None or bucket(deprecation, candidate.account_id) < select.percent)
     )
+
+
+def _through(wanted: str | None, found: frozenset[str]) -> bool:
+    return wanted is None or (bool(found) if wanted == ANY_INTEGRATION else wanted in found)
 
 
 def assign(deprecation: str, cohorts: Sequence[Cohort], candidate: Candidate) -> Cohort | None:
@@ -175,6 +184,10 @@ def covers(earlier: Selector, later: Selector) -> bool:
         earlier.usage in {None, later.usage}
         and earlier.tier in {None, later.tier}
         and (
+            earlier.integration in {None, later.integration}
+            or (earlier.integration == ANY_INTEGRATION and later.integration is not None)
+        )
+        and (
             earlier.accounts is None
             or (later.accounts is not None and later.accounts <= earlier.accounts)
         )
@@ -187,8 +200,9 @@ def cohort_digest(deprecation: Deprecation, cohort: Cohort) -> bytes:
 
     Any edit of these gives another digest, and so takes the approvals back.
     """
-    bound = (deprecation.kinds, deprecation.calendar, deprecation.guards, cohort)
-    canonical = json.dumps(asdict(_Bound(*bound)), default=_canonical, sort_keys=True)
+    bound = asdict(_Bound(deprecation.kinds, deprecation.calendar, deprecation.guards, cohort))
+    del bound["cohort"]["line"]  # a comment above it decides nothing
+    canonical = json.dumps(bound, default=_canonical, sort_keys=True)
     return hashlib.sha256(canonical.encode()).digest()
 
 

@@ -11,17 +11,26 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from itertools import pairwise
 
-from rollout.domain.calendar import Deadline, Holiday, calendar_zone, deadline_for, local_time
+from rollout.domain.calendar import (
+    OTHER_DATE,
+    Deadline,
+    Holiday,
+    calendar_zone,
+    deadline_for,
+    local_time,
+)
 from rollout.domain.errors import BadInput
 from rollout.domain.plan import Cohort, Deprecation
 
 
 @dataclass(frozen=True, slots=True)
 class DateProblem:
-    """A sentence, and the cohorts whose dates it is about."""
+    """A sentence, the cohorts whose dates it is about, and the line of the first one it names."""
 
     message: str
     cohorts: tuple[str, ...]
+    line: int = 0
+    fix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ def check_dates(deprecation: Deprecation, now: datetime, holiday: Holiday) -> li
         try:
             plan.append(_place(cohort, deprecation, holiday))
         except BadInput as error:
-            problems.append(DateProblem(f"{cohort.name}: {error.message}", (cohort.name,)))
+            problems.append(_about(cohort, error.message, fix=error.fix))
     for planned in plan:
         problems += _told_in_time(planned, deprecation, now)
     for earlier, later in pairwise(plan):
@@ -107,48 +116,64 @@ def _place(cohort: Cohort, deprecation: Deprecation, holiday: Holiday) -> _Plann
 def _told_in_time(
     planned: _Planned, deprecation: Deprecation, now: datetime
 ) -> Iterator[DateProblem]:
-    name, deadline = planned.cohort.name, planned.deadline
+    cohort, deadline = planned.cohort, planned.deadline
     announced = datetime.combine(deprecation.announced, time.min)
     told = max(announced, local_time(now, calendar_zone(deprecation.calendar, "UTC")))
     least = deprecation.guards.min_notice
     if deadline.instant <= now:
-        yield DateProblem(f"{name}: its date {_shown(deadline.wall)} is in the past", (name,))
+        yield _about(cohort, f"its date {_shown(deadline.wall)} is in the past")
     elif deadline.wall < announced:
-        yield DateProblem(
-            f"{name}: its date {_shown(deadline.wall)} is before the announcement "
+        yield _about(
+            cohort,
+            f"its date {_shown(deadline.wall)} is before the announcement "
             f"on {deprecation.announced}",
-            (name,),
         )
     elif deadline.wall - told < least:
-        yield DateProblem(
-            f"{name}: its date {_shown(deadline.wall)} leaves less than the {_length(least)} "
+        yield _about(
+            cohort,
+            f"its date {_shown(deadline.wall)} leaves less than the {_length(least)} "
             f"of guards.min_notice after {_shown(told)}",
-            (name,),
         )
 
 
 def _in_order(earlier: _Planned, later: _Planned) -> Iterator[DateProblem]:
-    names = (earlier.cohort.name, later.cohort.name)
-    first, second = names
+    first, second = earlier.cohort, later.cohort
     end, bake = earlier.deadline.wall, earlier.cohort.bake
     if later.wanted < earlier.wanted:
-        yield DateProblem(
-            f"{second}: its date {_shown(later.wanted)} is before that of {first}, "
+        yield _about(
+            second,
+            f"its date {_shown(later.wanted)} is before that of {first.name}, "
             f"{_shown(earlier.wanted)}; cohorts stand in the order of their dates",
-            names,
+            after=first,
         )
     elif end > earlier.wanted and end >= later.wanted:
-        yield DateProblem(
-            f"{first}: the calendar moves it to {_shown(end)}, not before the date of {second}, "
+        yield _about(
+            first,
+            f"the calendar moves it to {_shown(end)}, not before the date of {second.name}, "
             f"{_shown(later.wanted)}: {'; '.join(earlier.deadline.moves)}",
-            names,
+            before=second,
+            fix=OTHER_DATE,
         )
     elif later.deadline.wall - end < bake:
-        yield DateProblem(
-            f"{second}: its date {_shown(later.deadline.wall)} is less than the bake of {first} "
+        yield _about(
+            second,
+            f"its date {_shown(later.deadline.wall)} is less than the bake of {first.name} "
             f"({_length(bake)}) after {_shown(end)}",
-            names,
+            after=first,
         )
+
+
+def _about(
+    cohort: Cohort,
+    sentence: str,
+    *,
+    after: Cohort | None = None,
+    before: Cohort | None = None,
+    fix: str | None = None,
+) -> DateProblem:
+    """Return a problem of a cohort, alone or together with the one next to it."""
+    names = tuple(each.name for each in (after, cohort, before) if each is not None)
+    return DateProblem(f"{cohort.name}: {sentence}", names, cohort.line, fix)
 
 
 def _shown(wall: datetime) -> str:

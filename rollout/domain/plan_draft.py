@@ -9,6 +9,7 @@ from datetime import datetime
 
 from rollout.domain.calendar import Deadline, Holiday, calendar_zone, deadline_for
 from rollout.domain.plan import Candidate, Cohort, Deprecation, assign
+from rollout.domain.plan_moves import Edits, Move
 
 STANDS = "people were told a later date, which stands"
 
@@ -71,26 +72,36 @@ class CohortSummary:
     cohort: str
     accounts: int = 0
     keys: int = 0
-    contacts: int = 0
+    exempt: int = 0
+    contacts: int = 0  # from here on, only of accounts whose keys are still to be cut
     new: int = 0
     moved: int = 0
     unreachable: int = 0  # accounts without any contact: nobody can be told, nothing will be cut
     first_deadline: datetime | None = None
     last_deadline: datetime | None = None
-    moves: Counter[str] = field(default_factory=Counter)  # why dates are not the ones asked for
+    moves: dict[tuple[datetime, datetime, str], Move] = field(default_factory=dict)
+    shifts: Counter[str] = field(default_factory=Counter)  # why dates are not the ones asked for
 
-    def add(self, change: Change) -> None:
-        """Count a member."""
+    def add(self, change: Change, edits: Edits) -> None:
+        """Count a member. Nobody is told anything more where the keys are cut, or stay."""
         member, at = change.member, change.deadline.instant
         self.accounts += 1
         self.keys += member.keys
+        self.exempt += member.enrolled is not None and member.enrolled.state == "exempt"
+        if not change.scheduled:
+            return
         self.contacts += member.contacts
         self.unreachable += member.contacts == 0
         self.new += change.new
-        self.moved += change.differs and not change.new
         self.first_deadline = min(at, self.first_deadline or at)
         self.last_deadline = max(at, self.last_deadline or at)
-        self.moves.update(change.deadline.moves)
+        self.shifts.update(change.deadline.moves)
+        if change.differs and member.enrolled is not None:
+            self.moved += 1
+            move = edits.move(
+                member.enrolled.cohort, member.enrolled.deadline, change.cohort, change.deadline
+            )
+            self.moves.setdefault(move.kind, move).add(member.candidate.account_id)
 
 
 @dataclass(slots=True)
@@ -116,8 +127,15 @@ class Draft:
 class Drafting:
     """Streams the members of a deprecation through its cohorts; counts as it goes."""
 
-    def __init__(self, deprecation: Deprecation, holiday: Holiday, now: datetime) -> None:
+    def __init__(
+        self,
+        deprecation: Deprecation,
+        applied: Deprecation | None,
+        holiday: Holiday,
+        now: datetime,
+    ) -> None:
         self._deprecation = deprecation
+        self._edits = Edits(applied, deprecation)
         self._holiday = holiday
         self._soonest = now + deprecation.guards.min_notice
         self._cohorts = {cohort.name: cohort for cohort in deprecation.cohorts}
@@ -176,7 +194,7 @@ class Drafting:
             self.draft.unassigned.append(member.candidate.account_id)
 
     def _count(self, change: Change) -> None:
-        self.draft.cohorts[change.cohort].add(change)
+        self.draft.cohorts[change.cohort].add(change, self._edits)
         if change.scheduled:
             due = self.draft.due.setdefault(change.deadline.instant, Due())
             due.keys += change.member.keys

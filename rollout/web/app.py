@@ -17,6 +17,7 @@ from rollout.adapters.db.migrate import status
 from rollout.adapters.telemetry import Telemetry
 from rollout.bootstrap import Rollout
 from rollout.domain.errors import Unavailable
+from rollout.web import api
 
 OK = "ok"
 
@@ -48,6 +49,7 @@ def make_app(rollout: Rollout) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
+            *api.routes(rollout),
         ]
     )
 

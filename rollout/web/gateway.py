@@ -13,11 +13,15 @@ from typing import Any
 import structlog
 
 from rollout.adapters.enforcers.verdict_reader import Seen, VerdictReader
+from rollout.adapters.usage_stream import ValkeyUsageSink
 from rollout.bootstrap import Rollout
+from rollout.domain.clock import Clock
 from rollout.domain.errors import Unavailable
 from rollout.domain.gateway import Fault, KeyCredential, Record, parse_authorization
 from rollout.domain.gateway_answers import Answer, answer, for_nginx, refuse, unavailable
 from rollout.domain.inventory import digest_secret
+from rollout.web.callers import Caller, read_caller
+from rollout.web.sightings import Sightings
 from rollout.web.truth import Truth
 
 Message = dict[str, Any]
@@ -36,25 +40,40 @@ def make_app(rollout: Rollout) -> Gateway:
         pepper=rollout.pepper,
         store=VerdictReader(rollout.redis_url),
         truth=Truth(rollout.enforcement.look_up),
+        sightings=Sightings(ValkeyUsageSink(rollout.redis_url)),
+        clock=rollout.clock,
     )
 
 
 class Gateway:
     """The ASGI application."""
 
-    def __init__(self, *, pepper: bytes, store: VerdictReader, truth: Truth) -> None:
+    def __init__(
+        self,
+        *,
+        pepper: bytes,
+        store: VerdictReader,
+        truth: Truth,
+        sightings: Sightings,
+        clock: Clock,
+    ) -> None:
         self._pepper = pepper
         self._store = store
         self._truth = truth
+        self._sightings = sightings
+        self._clock = clock
         self._silent: set[str] = set()  # who did not answer when last asked
 
-    async def __call__(self, scope: Message, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, whatever its method; the body is not read."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         path: str = scope["path"]
         if path == CHECK or path.startswith(CHECK + "/"):  # Envoy appends the original path
-            shown = [value for name, value in scope["headers"] if name == b"authorization"]
-            given = await self.check(parse_authorization(shown))
-            if b"profile=nginx" in scope["query_string"].split(b"&"):
+            nginx = b"profile=nginx" in scope["query_string"].split(b"&")
+            given = await self.check(read_caller(scope["headers"], nginx=nginx))
+            if nginx:
                 given = for_nginx(given)
         elif path == "/healthz":
             given = Answer(200, (), b"alive\n")
@@ -64,21 +83,40 @@ class Gateway:
             given = Answer(404, ())
         await _send(send, given)
 
-    async def check(self, credential: KeyCredential | Fault) -> Answer:
-        """Say whether a credential may pass."""
+    async def check(self, caller: Caller) -> Answer:
+        """Say whether a caller may pass; whoever has shown a key and its secret has used it."""
+        credential = parse_authorization(caller.authorization)
         if isinstance(credential, Fault):
             return refuse(credential)
+        record = await self._open(credential)
+        if not isinstance(record, Record):
+            return record
+        given = answer(record)
+        self._sightings.note(
+            record, caller, at=self._clock.now(), refused=given.status != NO_CONTENT
+        )
+        return given
+
+    async def _open(self, credential: KeyCredential) -> Record | Answer:
+        """Return the record of the key that is shown with its secret; else the answer."""
         key_id, digest = credential.key_id, digest_secret(self._pepper, credential.secret)
         seen = await self._ask_store(key_id)
         known = _opened(seen.record, key_id, digest)
         if known and seen.complete:
-            return answer(known)
+            return known
         # The store may be behind: a key that is new, or has a new secret, is not unknown.
         try:
             found = _opened(await self._ask_truth(key_id), key_id, digest)
         except Unavailable:
-            return answer(known) if known else unavailable()
-        return answer(found) if found else refuse(Fault.UNKNOWN)
+            return known or unavailable()
+        return found or refuse(Fault.UNKNOWN)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Follow the server's life (ASGI lifespan): at its end, hand on what was seen last."""
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await self._sightings.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _ask_store(self, key_id: str) -> Seen:
         try:

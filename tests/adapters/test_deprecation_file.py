@@ -11,6 +11,7 @@ from rollout.adapters.deprecation_file import read_deprecation
 from rollout.domain.errors import BadRows
 from rollout.domain.inventory import KeyKind
 from rollout.domain.plan import (
+    ANY_INTEGRATION,
     CalendarRules,
     Deprecation,
     Freeze,
@@ -86,14 +87,8 @@ def test_the_example_of_the_design_is_the_one_tested_here() -> None:
     assert EXAMPLE in DESIGN.read_text()
 
 
-def test_the_example_of_the_design_is_read_but_for_its_integrations() -> None:
-    assert rows(EXAMPLE) == [
-        (
-            "deprecation.yaml:24: cohorts[2].select.integration: "
-            "this version cannot select by integration; remove the line"
-        )
-    ]
-    deprecation = read(FILE)
+def test_the_example_of_the_design_is_read() -> None:
+    deprecation = read(EXAMPLE)
     assert deprecation.name == "api-keys"
     assert deprecation.title == "API keys"
     assert deprecation.replacement.url == "https://developers.example.com/access-tokens"
@@ -116,11 +111,12 @@ def test_the_example_of_the_design_is_read_but_for_its_integrations() -> None:
         Step("still-calling", day, "still-calling", Only.REFUSED_SINCE_CUTOFF, required=False),
     )
     assert deprecation.guards.approvals == 2
-    canary, quiet, everyone = deprecation.cohorts
+    canary, quiet, integrations, everyone = deprecation.cohorts
     assert canary.select == Selector(usage=Usage.UNUSED, percent=5)
     assert canary.bake == 7 * day
     assert quiet.select == Selector(usage=Usage.UNUSED)
     assert quiet.bake == timedelta(0)
+    assert integrations.select == Selector(integration=ANY_INTEGRATION)
     assert everyone.select == Selector()
     assert everyone.date == date(2027, 4, 13)
 
@@ -367,7 +363,7 @@ def test_a_stored_document_is_read_without_looking_at_the_templates() -> None:
         ("usage: unused,", "accounts: [],", "22: cohorts[0].select.accounts: at least 1 must be"),
         ("usage: unused,", "accounts: [[]],", "22: cohorts[0].select.accounts[0]: an identifier"),
         ("cohort: quiet", "cohort: canary", "23: cohorts[1].cohort: `canary` is named twice, firs"),
-        ("percent: 5", "integration: any", "22: cohorts[0].select.integration: this version cann"),
+        ("percent: 5", "integration: []", "22: cohorts[0].select.integration: an identifier is"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_line_and_path(old: str, new: str, row: str) -> None:

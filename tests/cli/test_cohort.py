@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.support.campaign import Campaign
@@ -32,6 +34,7 @@ def test_list_gives_programs_every_field_in_the_order_of_the_file(cli: CommandLi
                 "paused_by": None,
                 "approvals": ["alice"],
                 "scheduled": 1,
+                "held": 0,
                 "cut": 0,
                 "exempt": 0,
                 "next_deadline": "2027-02-09T15:00:00Z",
@@ -43,12 +46,33 @@ def test_list_gives_programs_every_field_in_the_order_of_the_file(cli: CommandLi
                 "paused_by": "olga",
                 "approvals": [],
                 "scheduled": 2,
+                "held": 0,
                 "cut": 0,
                 "exempt": 0,
                 "next_deadline": "2027-02-16T16:00:00Z",
             },
         ]
     }
+
+
+def test_list_counts_the_accounts_that_are_held(cli: CommandLine, campaign: Campaign) -> None:
+    def held() -> list[int]:
+        return [item["held"] for item in cli("cohort", "list", "--json").items]
+
+    cli("account", "hold", "acme", "--reason", "ticket")
+    cli("account", "hold", "beta", "--reason", "audit", "--until", "2027-01-05")
+    campaign.run(  # the second reason for the same account
+        "INSERT INTO holds (enrollment_id, code, reason, owner)"
+        " SELECT enrollment_id, 'not-told', '', 'rollout' FROM enrollments"
+        " WHERE account_id IN ('acme', 'hermit')"
+    )
+    assert held() == [1, 2]
+    assert "held" in cli("cohort", "list").stdout.splitlines()[0]
+
+    campaign.at(datetime(2027, 1, 5, tzinfo=UTC))  # the end of one
+    cli("account", "release", "acme", "--reason", "closed")
+    cli("account", "exempt", "hermit", "--reason", "contract")
+    assert held() == [1, 0]
 
 
 def test_a_table_shows_who_approved_and_why_it_is_paused_harmlessly(cli: CommandLine) -> None:

@@ -48,13 +48,15 @@ def test_plan_gives_programs_every_number(cli: CommandLine, file: Path) -> None:
                 "cohort": "everyone",
                 "accounts": 3,
                 "keys": 4,
+                "exempt": 0,
                 "new": 3,
                 "moved": 0,
                 "unreachable": 1,
                 "first_deadline": "2027-02-16T16:00:00Z",
                 "last_deadline": "2027-02-16T16:00:00Z",
                 "messages": 15,
-                "moves": {},
+                "moves": [],
+                "shifts": {},
             }
         ],
         "unassigned": 0,
@@ -67,7 +69,85 @@ def test_plan_says_why_a_date_is_not_the_one_asked_for(cli: CommandLine, file: P
     done = cli("deprecation", "plan", file)
 
     assert done.code == 0
-    assert "gold: 1 deadlines are not the date asked for: 2027-02-12 is a Friday" in done.stdout
+    assert (
+        "gold: 1 deadline is not the date asked for: 2027-02-12 is a Friday;"
+        " the next day allowed is Monday 2027-02-15\n" in done.stdout
+    )
+
+
+def test_plan_tells_nobody_whose_account_is_exempt_or_cut(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    file.write_text(TWO)
+    cli("deprecation", "apply", file)
+    cli("account", "exempt", "acme", "--reason", "contract")
+    campaign.run("UPDATE enrollments SET state = 'cut' WHERE account_id = 'hermit'")
+    gold, everyone = cli("deprecation", "plan", file, "--json").items
+
+    assert (gold["accounts"], gold["keys"], gold["exempt"]) == (1, 2, 1)
+    assert (gold["messages"], gold["first_deadline"], gold["last_deadline"]) == (0, None, None)
+    assert (everyone["accounts"], everyone["exempt"], everyone["unreachable"]) == (2, 0, 0)
+    assert (everyone["messages"], everyone["first_deadline"]) == (5, "2027-02-16T16:00:00Z")
+    assert "exempt" in cli("deprecation", "plan", file).stdout.splitlines()[0]
+
+
+def test_plan_says_which_dates_move_from_when_to_when_whose_and_why(
+    cli: CommandLine, file: Path
+) -> None:
+    file.write_text(TWO)
+    cli("deprecation", "apply", file)
+    file.write_text(TWO.replace("2027-02-09", "2027-02-12").replace("02-16T16", "03-16T16"))
+    gold, everyone = cli("deprecation", "plan", file, "--json").items
+    said = cli("deprecation", "plan", file).stdout
+
+    assert gold["moves"] == [
+        {
+            "from": "2027-02-09T15:00:00Z",
+            "to": "2027-02-15T15:00:00Z",
+            "accounts": 1,
+            "because": "its date in the file was 2027-02-09 and is 2027-02-12:"
+            " 2027-02-12 is a Friday; the next day allowed is Monday 2027-02-15",
+            "examples": ["acme"],
+        }
+    ]
+    assert [(move["accounts"], move["examples"]) for move in everyone["moves"]] == [
+        (2, ["beta", "hermit"])
+    ]
+    assert (
+        "  everyone: 2027-02-16T16:00:00Z → 2027-03-16T16:00:00Z (2 accounts: beta, hermit),"
+        " because its date in the file was 2027-02-16T16:00:00Z and is 2027-03-16T16:00:00Z\n"
+    ) in said
+    assert cli("deprecation", "apply", file, "--json").items[0]["moves"] == gold["moves"]
+    assert cli("deprecation", "plan", file, "--json").items[0]["moves"] == []
+
+
+def test_plan_names_a_few_of_many_accounts_that_move(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    for n in range(9):
+        campaign.run("INSERT INTO accounts VALUES (:id, '', 'UTC', 'en', 'free')", id=f"c{n}")
+        campaign.run(
+            "INSERT INTO keys (key_id, account_id, kind, label, hint)"
+            " VALUES ('k-' || :id, :id, 'rest', '', '')",
+            id=f"c{n}",
+        )
+    cli("deprecation", "apply", file)
+    file.write_text(PLAN.replace("2027-02-16", "2027-03-16"))
+
+    said = cli("deprecation", "plan", file).stdout
+    assert "(12 accounts, such as acme, beta, c0, c1, c2), because" in said
+
+
+def test_a_freeze_that_leaves_no_day_is_named_with_its_line_and_the_way_out(
+    cli: CommandLine, file: Path
+) -> None:
+    endless = "calendar: {freezes: [{from: 2027-01-20, to: 2030-12-31, reason: merger}]}\nguards:"
+    file.write_text(PLAN.replace("guards:", endless).replace("2027-02-16T16:00:00Z", "2027-02-16"))
+    for verb in ("plan", "apply"):
+        done = cli("deprecation", verb, file)
+        assert done.code == 1
+        assert "plan.yaml:17: everyone: the calendar allows no day from 2027-02-16" in done.stderr
+        assert "Way out: choose another date, or change the calendar" in done.stderr
 
 
 def test_plan_with_a_problem_names_it_and_exits_with_1(
@@ -77,8 +157,9 @@ def test_plan_with_a_problem_names_it_and_exits_with_1(
     for arguments in ((), ("--json",)):
         done = cli("deprecation", "plan", file, *arguments)
         assert done.code == 1
-        assert "everyone: its date 2027-02-16 16:00 is in the past" in done.stdout
+        assert "plan.yaml:16: everyone: its date 2027-02-16 16:00 is in the past" in done.stdout
         assert "plan.yaml cannot be applied as it is" in done.stderr
+        assert "Way out: correct the lines named; nothing was changed" in done.stderr
 
 
 def test_apply_enrolls_once_in_the_name_of_whoever_says_so(
@@ -146,8 +227,8 @@ def test_a_file_that_cannot_be_read_is_named(cli: CommandLine, file: Path, tmp_p
     (tmp_path / "latin1.yaml").write_bytes(b"title: caf\xe9\n")
     (tmp_path / "large.yaml").write_bytes(b"#" * 1_000_001)
     for name, said in (
-        ("none.yaml", "none.yaml: No such file or directory"),
-        (".", ": Is a directory"),
+        ("none.yaml", "none.yaml: No such file or directory\nWay out: name a YAML file that you"),
+        (".", ": Is a directory\nWay out: name a YAML file that you may read"),
         ("latin1.yaml", "latin1.yaml is not UTF-8 (byte 10)"),
         ("large.yaml", "large.yaml is larger than a megabyte"),
     ):
@@ -169,11 +250,19 @@ def test_a_hostile_file_name_and_a_hostile_account_are_shown_harmlessly(
     planned = cli("deprecation", "plan", file)
     missing = cli("deprecation", "plan", f"/{HOSTILE}")
 
-    assert "No cohort takes 3 accounts" in planned.stdout
+    assert "No cohort takes 3 accounts:" in planned.stdout
     assert "[red]\\x1b[2Jgone, beta, hermit" in planned.stdout
     assert cli("deprecation", "plan", file, "--json").json["unassigned"] == 3
     assert "cannot read /[red]\\x1b[2Jgone" in missing.stderr
     assert "\x1b" not in planned.stdout + missing.stderr
+
+
+def test_one_account_that_no_cohort_takes_is_one_account(cli: CommandLine, file: Path) -> None:
+    file.write_text(PLAN.replace("select: {}", "select: {accounts: [acme, hermit]}"))
+    said = cli("deprecation", "plan", file).stdout
+
+    assert "No cohort takes 1 account:\n" in said
+    assert "It is beta\n" in said
 
 
 def test_show_lists_what_was_applied_and_prints_one_as_it_was_written(

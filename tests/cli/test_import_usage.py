@@ -7,11 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from rollout.adapters.embedded.servers import EmbeddedServers
 
@@ -20,7 +22,7 @@ LINE = '10.0.0.1 - {} [17/May/2015:10:05:14 +0200] "GET / HTTP/1.1" {} 5 "-" "cu
 # What `usage keys` owes to whoever reads its JSON; it may say more.
 CONTRACT = (
     *("key_id", "account_id", "kind", "status", "usage", "count", "refused", "first_seen"),
-    *("last_seen", "integrations"),
+    "last_seen",
 )
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -39,9 +41,10 @@ def rollout(servers: EmbeddedServers, database_url: str, tmp_path: Path) -> Run:
     }
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ROLLOUT_")}
 
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "rollout", *arguments],
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -89,10 +92,11 @@ def test_the_stratus_log_is_imported_discovered_and_listed_exactly(
             "refused": key["errors"],
             "first_seen": key["first"],
             "last_seen": key["last"],
-            "integrations": [],
         }
         for key_id, key in sorted(truth.items())
     ]
+    named = Counter(tuple(key["integrations"]) for key in keys)
+    assert named == {("stratus-red-team",): 38, (): 2}
     assert sources[0]["source"] == "stratus-red-team"
     assert list(sources[0]) == [
         "source",
@@ -118,10 +122,13 @@ def test_all_lines_of_the_elastic_log_are_accounted_for(rollout: Run, shared_dat
         "feed": "combined",
         "files": 1,
         "already_imported": 0,
+        "passed_over": [],
         "failed": [],
         "records": 10_000,
         "sightings": 0,
         "repeated": 0,
+        "last_uses": 0,
+        "ahead": 0,
         "keyless": 10_000,
         "unreadable": 0,
         "unreadable_examples": [],
@@ -149,7 +156,7 @@ def test_a_damaged_file_is_named_and_the_others_are_taken_in(rollout: Run, tmp_p
     assert [Path(failed["file"]).name for failed in report["failed"]] == ["1.gz"]
     assert "1.gz: the gzip data is cut off; nothing of it was kept" in done.stderr
     assert report["unreadable_examples"][0].endswith(
-        r"2.log: line 2: not an access log line: hello \x1b[31m"
+        r"2.log: line 2: not an access log line: xxxxx \x1b[99x"
     )
     assert (report["unknown_keys"], report["unknown_examples"]) == (1, ["k2"])
     assert answer(rollout("usage", "keys", "--json")) == {"items": []}
@@ -166,7 +173,7 @@ def test_a_person_is_told_the_same_in_words(rollout: Run, tmp_path: Path) -> Non
 
     assert "files: 1 taken in, 0 taken in before, 0 failed" in told
     assert "records: 2 (uses of keys: 1, repeated: 0, without a key: 0, unreadable: 1)" in told
-    assert r"unreadable: a.log: line 2: not an access log line: \x1b]0;boo\x07" in told
+    assert r"unreadable: a.log: line 2: not an access log line: \x1b]9;xxx\x07" in told
     assert "keys in use that nobody registered: 1, such as [red]k1" in told
     assert "[red]k1" in keys
     assert "curl" in sources
@@ -191,7 +198,7 @@ def test_only_the_first_hundred_keys_are_shown_to_a_person(rollout: Run, tmp_pat
         (("--format", "combined", "nothing.log"), 1, "nothing.log: it cannot be opened"),
         (("--format", "clf", "a.log"), 2, "'clf' is not one of"),
         (("--format", "combined"), 2, "Missing argument"),
-        (("a.log",), 2, "Missing option '--format'"),
+        (("a.log",), 2, "say how the logs are written"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_a_file_that_is_not_there_with_1(
@@ -206,3 +213,69 @@ def test_wrong_usage_exits_with_2_and_a_file_that_is_not_there_with_1(
 @pytest.mark.parametrize("command", ["import usage", "usage keys", "usage sources"])
 def test_each_command_helps_with_an_example(rollout: Run, command: str) -> None:
     assert f"Example: rollout {command}" in rollout(*command.split(), "--help").stdout
+
+
+# Which logs, and how they are written
+
+
+def test_standard_input_patterns_and_zstandard_are_taken(rollout: Run, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.log").write_text(LINE.format(f"k{number}", 200))
+    (tmp_path / "2.zst").write_bytes(zstandard.compress(LINE.format("k2", 200).encode()))
+    combined = ("import", "usage", "--format", "combined", "--json")
+
+    globbed = answer(rollout(*combined, str(tmp_path / "*.log"), str(tmp_path / "2.zst")))
+    piped = answer(rollout(*combined, "-", stdin=LINE.format("k3", 200)))
+
+    assert (globbed["files"], globbed["sightings"]) == (3, 3)
+    assert (piped["files"], piped["sightings"], piped["unknown_keys"]) == (1, 1, 4)
+
+
+def test_what_is_no_log_is_passed_over_in_a_folder_and_refused_by_name(
+    rollout: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "access.log").write_text(LINE.format("k1", 200))
+    licence = folder / "LICENSE"
+    licence.write_text("Permission is hereby granted\n")
+    combined = ("import", "usage", "--format", "combined", "--json")
+
+    of_folder = rollout(*combined, str(folder))
+    by_name = rollout(*combined, str(licence))
+
+    assert of_folder.returncode == 0
+    assert answer(of_folder)["passed_over"] == [str(licence)]
+    assert by_name.returncode == 1
+    assert "none of its 1 records can be read as combined" in by_name.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ([], "say how the logs are written"),
+        (["--format", "combined", "--map", "x.yaml"], "say how the logs are written"),
+        (["--format", "combined", "--as-of", "2024-01-01"], "--as-of is for --format aws-cred"),
+        (["--format", "combined", "no-such-*.log"], "matches no file"),
+        (["--format", "cloudtrail", "--follow"], "--follow reads logs of lines"),
+        (["--format", "combined", "--follow", "x"], "--follow reads one file"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(
+    rollout: Run, options: list[str], complaint: str
+) -> None:
+    done = rollout("import", "usage", "y.log", *options)
+
+    assert done.returncode == 2
+    assert complaint in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_no_secret_is_shown_of_a_file_that_is_no_log(rollout: Run, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.csv"
+    keys.write_text("key_id,account_id,kind,secret\nk1,acme,rest,s3cret-value-1\n")
+
+    for form in ("combined", "cloudtrail", "ndjson", "alb", "nginx-json", "kong", "envoy"):
+        done = rollout("import", "usage", "--format", form, str(keys))
+
+        assert done.returncode == 1
+        assert "s3cret" not in done.stdout + done.stderr

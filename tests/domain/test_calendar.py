@@ -192,21 +192,44 @@ def test_weekdays_holidays_and_freezes_each_move_the_day_and_say_so() -> None:
     deadline = deadline_for(calendar, date(2026, 12, 24), "America/New_York", new_year)
     assert deadline.instant == datetime(2027, 1, 5, 15, tzinfo=UTC)
     assert deadline.zone == "Europe/Berlin"
-    assert deadline.moves == ("2026-12-24 lies in the freeze 'year-end freeze'",)
+    assert deadline.moves == (
+        "2026-12-24 lies in the freeze 'year-end freeze'; the next day allowed is Tuesday 2027-01-05",
+    )
 
     deadline = deadline_for(rules("Europe/Berlin"), date(2027, 1, 1), "UTC", new_year)
     assert deadline.wall == datetime(2027, 1, 4, 16)
+    assert deadline.moves == ("2027-01-01 is a Friday; the next day allowed is Monday 2027-01-04",)
+
+
+def test_one_sentence_names_the_first_day_of_each_weekend_and_every_holiday() -> None:
+    def christmas(day: date) -> str | None:
+        names = {24: "Eve", 28: "Third", 29: "Fourth"}
+        return names.get(day.day) if (day.year, day.month) == (2026, 12) else None
+
+    deadline = deadline_for(rules(), date(2026, 12, 24), "UTC", christmas)  # a Thursday
     assert deadline.moves == (
-        "2027-01-01 is a Friday",
-        "2027-01-02 is a Saturday",
-        "2027-01-03 is a Sunday",
+        "2026-12-24 is a holiday (Eve), 2026-12-25 is a Friday, 2026-12-28 is a holiday (Third),"
+        " 2026-12-29 is a holiday (Fourth); the next day allowed is Wednesday 2026-12-30",
+    )
+
+
+def test_a_sentence_does_not_name_a_month_of_reasons() -> None:
+    (move,) = deadline_for(
+        rules(), date(2027, 3, 1), "UTC", lambda day: "Lent" if day.month == 3 else None
+    ).moves
+    assert move == (
+        "2027-03-01 is a holiday (Lent), 2027-03-02 is a holiday (Lent),"
+        " 2027-03-03 is a holiday (Lent), and 20 more reasons;"
+        " the next day allowed is Thursday 2027-04-01"
     )
 
 
 def test_a_holiday_on_an_allowed_weekday_is_named() -> None:
     deadline = deadline_for(rules(), date(2029, 1, 1), "UTC", new_year)  # a Monday
     assert deadline.wall == datetime(2029, 1, 2, 16)
-    assert deadline.moves == ("2029-01-01 is a holiday (US: New Year's Day)",)
+    assert deadline.moves == (
+        "2029-01-01 is a holiday (US: New Year's Day); the next day allowed is Tuesday 2029-01-02",
+    )
 
 
 @pytest.mark.parametrize("day", [date(2026, 12, 18), date(2027, 1, 4)])
@@ -269,7 +292,7 @@ def test_clocks_that_jump_over_midnight_into_a_barred_day_move_the_deadline_on()
     assert deadline.wall == datetime(2024, 4, 6, 23, 30)
     assert deadline.moves[:2] == (
         "23:30 does not exist on 2024-03-30 in America/Nuuk; the clock goes to 2024-03-31 00:00",
-        "2024-03-31 is a Sunday",
+        "2024-03-31 is a Sunday; the next day allowed is Saturday 2024-04-06",
     )
 
 

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.domain.plan import Candidate, Cohort, Selector, assign, bucket, covers, selects
+from rollout.domain.plan import (
+    ANY_INTEGRATION,
+    Candidate,
+    Cohort,
+    Selector,
+    assign,
+    bucket,
+    covers,
+    selects,
+)
 from rollout.domain.usage import Usage
 
 ACCOUNTS = [f"acct_{number:05d}" for number in range(20_000)]
@@ -58,6 +67,37 @@ def test_the_first_cohort_that_matches_takes_the_account() -> None:
         match = assign("api-keys", cohorts, candidate("a", usage, tier))
         assert match is not None
         assert match.name == name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "taken"),
+    [
+        (None, {"Zapier"}, True),
+        (ANY_INTEGRATION, {"Zapier"}, True),
+        (ANY_INTEGRATION, set(), False),
+        ("Zapier", {"Segment", "Zapier"}, True),
+        ("Zapier", {"Segment"}, False),
+    ],
+)
+def test_a_cohort_takes_accounts_whose_keys_integrations_use(
+    *, wanted: str | None, found: set[str], taken: bool
+) -> None:
+    account = Candidate("a", "UTC", "free", Usage.IN_USE, frozenset(found))
+
+    assert selects(Selector(integration=wanted), "api-keys", account) is taken
+
+
+def test_any_integration_covers_each_and_one_covers_only_itself() -> None:
+    everybody, each, zapier, segment = (
+        Selector(integration=name) for name in (None, ANY_INTEGRATION, "Zapier", "Segment")
+    )
+
+    assert covers(everybody, zapier)
+    assert covers(each, zapier)
+    assert covers(zapier, zapier)
+    assert not covers(zapier, segment)
+    assert not covers(zapier, each)
+    assert not covers(each, everybody)
 
 
 def test_an_account_that_no_cohort_takes_is_in_none() -> None:

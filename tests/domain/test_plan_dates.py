@@ -165,7 +165,8 @@ def test_a_freeze_that_swallows_a_cohort_is_named_with_the_move() -> None:
     assert problems(plan) == [
         (
             "canary: the calendar moves it to 2027-01-05 16:00, not before the date of quiet, "
-            "2027-01-05 16:00: 2026-12-21 lies in the freeze 'year-end freeze'"
+            "2027-01-05 16:00: 2026-12-21 lies in the freeze 'year-end freeze'; the next day "
+            "allowed is Tuesday 2027-01-05"
         )
     ]
 
@@ -189,6 +190,21 @@ def test_a_freeze_that_leaves_no_day_is_named() -> None:
             "quiet: the calendar allows no day from 2027-02-02 to 2028-02-03: "
             "the freeze 'merger' rules out 367 of them"
         )
+    ]
+
+
+def test_a_problem_keeps_its_way_out_and_the_line_of_the_cohort_that_it_names_first() -> None:
+    endless = Freeze(date(2027, 1, 15), date(2999, 12, 31), "merger")
+    dated = enumerate((date(2026, 11, 3), date(2026, 12, 21), date(2027, 1, 4), date(2027, 2, 2)))
+    plan = deprecation(
+        *(Cohort(f"c{n}", Selector(), when, timedelta(0), line=20 + n) for n, when in dated),
+        freezes=(Freeze(date(2026, 12, 18), date(2027, 1, 4), "year-end"), endless),
+    )
+    found = check_dates(plan, NOW, lambda _day: None)
+    assert [(p.message.split()[0], p.line, p.fix) for p in found] == [
+        ("c3:", 23, "choose another date, or change the calendar"),
+        ("c0:", 20, None),
+        ("c1:", 21, "choose another date, or change the calendar"),
     ]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rollout.domain.errors import BadRows
 from rollout.domain.plan import bucket
+from rollout.domain.plan_moves import Move
 from rollout.services.enforcement import Enforcement
 from rollout.services.plan.drafting import Proposal
 from rollout.testing import FakeMailer, FakeVerdictStore
@@ -51,6 +52,10 @@ def dates(campaign: Campaign) -> dict[str, tuple[str, datetime, int]]:
     """Each account's cohort, deadline and schedule version."""
     rows = campaign.rows("SELECT account_id, cohort, deadline, schedule_version FROM enrollments")
     return {account: (cohort, deadline, version) for account, cohort, deadline, version in rows}
+
+
+def moves(proposal: Proposal, *cohorts: str) -> list[Move]:
+    return [m for cohort in cohorts for m in proposal.draft.cohorts[cohort].moves.values()]
 
 
 def facts(campaign: Campaign, action: str) -> list[tuple[str, str, dict[str, object]]]:
@@ -174,10 +179,8 @@ def test_the_calendar_moves_a_date_and_says_why(campaign: Campaign) -> None:
     proposal = apply(campaign, everyone("2027-02-19"))
 
     assert dates(campaign)["acme"][1] == datetime(2027, 2, 22, 15, 0, tzinfo=UTC)
-    assert dict(proposal.draft.cohorts["everyone"].moves) == {
-        "2027-02-19 is a Friday": 3,
-        "2027-02-20 is a Saturday": 3,
-        "2027-02-21 is a Sunday": 3,
+    assert dict(proposal.draft.cohorts["everyone"].shifts) == {
+        "2027-02-19 is a Friday; the next day allowed is Monday 2027-02-22": 3
     }
 
 
@@ -223,6 +226,50 @@ def test_a_changed_date_moves_everybody_and_retells_whoever_was_told(
     )
 
 
+@pytest.mark.parametrize(
+    ("applied", "edited", "because"),
+    [
+        (
+            cohorts("cohort: all, select: {}, date: 2027-02-23"),
+            everyone("2027-03-02"),
+            "all has left the file, and the date of everyone is 2027-03-02",
+        ),
+        (
+            everyone("2027-02-15"),
+            everyone("2027-02-15").replace("guards:", "calendar: {holidays: [US]}\nguards:"),
+            "the calendar in the file has changed: 2027-02-15 is a holiday (US: Washington's"
+            " Birthday); the next day allowed is Tuesday 2027-02-16",
+        ),
+    ],
+)
+def test_a_move_says_what_in_the_file_made_it(
+    campaign: Campaign, applied: str, edited: str, because: str
+) -> None:
+    campaign.begin(applied)
+    proposal = apply(campaign, edited)
+
+    assert {move.because for move in moves(proposal, "everyone")} == {because}
+    assert sum(move.accounts for move in moves(proposal, "everyone")) == 3
+
+
+def test_a_move_says_that_the_account_itself_has_changed(campaign: Campaign) -> None:
+    campaign.begin(everyone("2027-02-23"))
+    campaign.run("UPDATE accounts SET timezone = 'America/New_York' WHERE account_id = 'acme'")
+    (move,) = moves(apply(campaign, everyone("2027-02-23")), "everyone")
+
+    assert (move.examples, move.after) == (["acme"], datetime(2027, 2, 23, 21, 0, tzinfo=UTC))
+    assert move.because == "the account's time zone, or a holiday, has changed"
+
+
+def test_an_edit_that_only_shifts_lines_takes_no_approval_back(campaign: Campaign) -> None:
+    campaign.begin(PLAN.replace("approvals: 0", "approvals: 1"))
+    campaign.guards.approve("api-keys", "everyone", operator="olga")
+    apply(campaign, "# a comment\n" + PLAN.replace("approvals: 0", "approvals: 1"))
+
+    (state,) = campaign.guards.cohorts("api-keys")
+    assert state.approvals == ("olga",)
+
+
 def test_a_moved_date_is_the_one_at_which_they_are_cut(campaign: Campaign) -> None:
     campaign.begin()
     campaign.remind()
@@ -257,7 +304,7 @@ def test_nobody_who_was_told_a_date_gets_an_earlier_one(campaign: Campaign) -> N
         "beta": DEADLINE,
         "hermit": moved,  # has nobody who could have been told
     }
-    assert proposal.draft.cohorts["everyone"].moves == {
+    assert proposal.draft.cohorts["everyone"].shifts == {
         "people were told a later date, which stands": 2
     }
 
@@ -322,7 +369,7 @@ def test_a_cohort_that_leaves_the_file_hands_its_accounts_on_with_their_date(
         "cohort: gold, select: {tier: gold}, date: 2027-02-16T16:00:00Z",
         "cohort: rest, select: {}, date: 2027-02-16T16:00:00Z",
     )
-    apply(campaign, split)
+    proposal = apply(campaign, split)
     campaign.remind()
 
     assert dates(campaign) == {
@@ -331,6 +378,10 @@ def test_a_cohort_that_leaves_the_file_hands_its_accounts_on_with_their_date(
         "hermit": ("rest", DEADLINE, 1),
     }
     assert mailer.sent == []  # no date has moved
+    assert [(m.before, m.after, m.because) for m in moves(proposal, "gold", "rest")] == [
+        (extended, extended, "everyone has left the file"),
+        (DEADLINE, DEADLINE, "everyone has left the file"),
+    ]
     assert facts(campaign, "account.reassigned")[0] == (
         "olga",
         "account:acme",
@@ -426,7 +477,9 @@ def test_a_date_in_the_past_is_a_problem(campaign: Campaign) -> None:
     campaign.at(DEADLINE)
     bring_on(campaign.engine)
 
-    assert problems(campaign, PLAN) == ["everyone: its date 2027-02-16 16:00 is in the past"]
+    assert problems(campaign, PLAN) == [
+        "plan.yaml:16: everyone: its date 2027-02-16 16:00 is in the past"
+    ]
 
 
 def test_a_date_that_leaves_too_little_notice_is_a_problem(campaign: Campaign) -> None:
@@ -458,7 +511,7 @@ def test_a_date_cannot_be_moved_into_the_past_either(campaign: Campaign) -> None
     campaign.at(datetime(2027, 2, 10, tzinfo=UTC))
 
     (problem,) = problems(campaign, TWO.replace("2027-02-09", "2027-02-08"))
-    assert problem == "gold: its date 2027-02-08 16:00 is in the past"
+    assert problem == "plan.yaml:16: gold: its date 2027-02-08 16:00 is in the past"
 
 
 def test_a_freeze_that_swallows_a_cohort_is_a_problem(campaign: Campaign) -> None:
@@ -468,7 +521,7 @@ def test_a_freeze_that_swallows_a_cohort_is_a_problem(campaign: Campaign) -> Non
 
     (problem,) = problems(campaign, TWO.replace("guards:", freeze))
     assert problem.startswith(
-        "gold: the calendar moves it to 2027-03-01 16:00, not before the date"
+        "plan.yaml:17: gold: the calendar moves it to 2027-03-01 16:00, not before the date"
     )
     assert "'sale'" in problem
 
@@ -483,8 +536,9 @@ def test_a_freeze_that_leaves_no_day_is_a_problem(campaign: Campaign) -> None:
         with pytest.raises(BadRows) as error:
             refused(endless, "plan.yaml")
         assert error.value.rows[0].startswith(
-            "everyone: the calendar allows no day from 2027-02-16"
+            "plan.yaml:17: everyone: the calendar allows no day from 2027-02-16"
         )
+        assert error.value.fix == "choose another date, or change the calendar"
 
 
 def test_a_plan_by_which_nobody_could_ever_be_cut_is_a_problem(campaign: Campaign) -> None:

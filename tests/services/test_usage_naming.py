@@ -11,12 +11,18 @@ import pytest
 from sqlalchemy import Engine
 
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.deprecation_file import read_deprecation
 from rollout.adapters.feeds import FEEDS, LogFormat
 from rollout.adapters.feeds.files import LogFile
 from rollout.adapters.feeds.reading import Piece
+from rollout.adapters.holidays import holiday_finder
+from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.resources import templates_dir
 from rollout.adapters.signatures import load_signatures
 from rollout.domain.errors import BadInput, Conflict, NotFound
+from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.usage import CallerNaming, UsageImport, UsageService
+from tests.support.cast import PLAN
 from tests.support.database import rows, run, set_clock
 
 NOW = datetime(2024, 12, 1, tzinfo=UTC)
@@ -226,3 +232,34 @@ def test_other_signatures_name_everybody_anew(
     CallerNaming(start, lambda: load_signatures(own)).name_all()
 
     assert integrations(engine) == {"Initech": ("signature", 1, 1, 1, 1)}
+
+
+def test_a_cohort_may_take_the_accounts_that_an_integration_serves_of_late(
+    engine: Engine, start: Callable[[], SqlUnitOfWork], call: Callable[..., None]
+) -> None:
+    register(engine, ["zapped", "segmented", "long-ago", "own"])
+    call(
+        ("zapped", "Zapier", "10.0.0.1", 1),
+        ("segmented", "Segment.io/1.0", "10.0.0.2", 1),
+        ("long-ago", "Zapier", "10.0.0.1", 60),
+        ("own", "curl/8.5", "10.0.0.3", 1),
+    )
+    cohorts = """
+cohorts:
+  - {cohort: zaps, select: {integration: Zapier}, date: 2027-03-02T16:00:00Z}
+  - {cohort: others, select: {integration: any}, date: 2027-04-06T16:00:00Z}
+  - {cohort: everyone, select: {}, date: 2027-05-04T16:00:00Z}
+"""
+    plan = PLAN[: PLAN.index("cohorts:")].strip() + cohorts
+
+    templates = TemplateRenderer(templates_dir() / "notices").templates
+    drafts = PlanDrafts(start, read_deprecation, holiday_finder, templates)
+    drafts.apply(plan, "plan.yaml", "olga")
+
+    found = rows(engine, "SELECT account_id, cohort FROM enrollments ORDER BY account_id")
+    assert found == [
+        ("long-ago", "everyone"),
+        ("own", "everyone"),
+        ("segmented", "others"),
+        ("zapped", "zaps"),
+    ]

@@ -101,7 +101,7 @@ def test_every_mail_states_account_keys_both_times_usage_and_what_to_do(
         assert "Reply to this mail" in shown
         assert ("30 days from now" in shown) is (template not in AFTER)
         assert ("python-requests/2.31.0 from 203.0.113.0/24" in shown) is (usage is Usage.IN_USE)
-        assert ("12,345 calls, the last on" in shown) is (usage is Usage.IN_USE)
+        assert ("12,345 calls, about 412 a day, the last on" in shown) is (usage is Usage.IN_USE)
         assert ("No calls seen" in shown) is (usage is Usage.UNUSED)
         assert ("We cannot see" in shown) is (usage is Usage.UNKNOWN)
     for link in ("https://developers.example.com/access-tokens", sample(template).guide_url):

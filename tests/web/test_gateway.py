@@ -7,7 +7,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,15 +17,21 @@ import redis
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
+from rollout.adapters.clock import SystemClock
 from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.embedded.servers import EmbeddedServers, running_servers
 from rollout.adapters.enforcers.verdict_reader import VerdictReader
 from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore, record_key
+from rollout.adapters.usage_stream import ValkeyUsageStream
 from rollout.services.enforcement import Enforcement
+from rollout.services.ports import UseSum
+from rollout.testing import FakeUsageStream
 from rollout.web.gateway import Gateway
+from rollout.web.sightings import Sightings
 from rollout.web.truth import Truth
 from tests.support.enforced import PEPPER, SECRET, Cast
+from tests.support.processes import free_port, listening, rollout
 
 Start = Callable[[], SqlUnitOfWork]
 
@@ -42,19 +49,37 @@ class Door:
 
     redis_url: str
     enforcement: Enforcement
+    stream: FakeUsageStream = field(default_factory=FakeUsageStream)
 
-    def ask(self, authorization: str | None, query: str = "") -> httpx.Response:
-        return self.ask_often([authorization], query)[0]
+    def ask(self, authorization: str | None, query: str = "", **headers: str) -> httpx.Response:
+        return self.ask_often([authorization], query, **headers)[0]
 
-    def ask_often(self, authorizations: list[str | None], query: str = "") -> list[httpx.Response]:
-        return asyncio.run(self._ask("/gateway/check" + query, authorizations))
+    def ask_often(
+        self, authorizations: list[str | None], query: str = "", **headers: str
+    ) -> list[httpx.Response]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return asyncio.run(self._ask("/gateway/check" + query, authorizations, named))
+
+    def seen(self) -> list[UseSum]:
+        """What has been handed on."""
+        batches = [entry.batch for entry in self.stream.read(100)]
+        return [one for batch in batches if batch for one in batch.sums]
 
     def get(self, path: str) -> httpx.Response:
         return asyncio.run(self._ask(path, [None]))[0]
 
-    async def _ask(self, path: str, authorizations: list[str | None]) -> list[httpx.Response]:
+    async def _ask(
+        self, path: str, authorizations: list[str | None], headers: dict[str, str] | None = None
+    ) -> list[httpx.Response]:
         reader = VerdictReader(self.redis_url)
-        gateway = Gateway(pepper=PEPPER, store=reader, truth=Truth(self.enforcement.look_up))
+        sightings = Sightings(self.stream)
+        gateway = Gateway(
+            pepper=PEPPER,
+            store=reader,
+            truth=Truth(self.enforcement.look_up),
+            sightings=sightings,
+            clock=SystemClock(),
+        )
         transport = httpx.ASGITransport(app=gateway)
         async with (
             asyncio.timeout(PATIENCE),
@@ -62,11 +87,16 @@ class Door:
         ):
             answers = await asyncio.gather(
                 *(
-                    client.request("PATCH", path, headers={"Authorization": shown} if shown else {})
+                    client.request(
+                        "PATCH",
+                        path,
+                        headers=(headers or {}) | ({"Authorization": shown} if shown else {}),
+                    )
                     for shown in authorizations
                 )
             )
         await reader.close()
+        await sightings.close()
         return answers
 
 
@@ -362,6 +392,125 @@ def test_a_database_that_hangs_holds_nobody_up() -> None:
     engine.dispose()
 
 
+# -- every decision about a key is a sighting
+
+
+def test_who_has_passed_is_seen_with_key_account_program_and_address(
+    cast: Cast, door: Door
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    before = datetime.now(UTC)
+    door.ask_often([basic("k1")] * 3, user_agent="Zapier/1.2", x_forwarded_for="192.0.2.7")
+    (one,) = door.seen()
+
+    assert one[:4] == ("k1", "acme", "Zapier/1.2", "192.0.2.7")
+    assert before <= one.first_at <= one.last_at <= datetime.now(UTC)
+    assert (one.uses, one.refused) == (3, False)
+
+
+@pytest.mark.parametrize("status", ["disabled", "revoked"])
+def test_who_is_refused_for_the_keys_state_is_seen_as_refused(
+    cast: Cast, door: Door, status: str
+) -> None:
+    cast.key("k1", status=status)
+    enforce(door.enforcement)
+    assert door.ask(basic("k1"), "?profile=nginx").status_code == 403
+    (one,) = door.seen()
+
+    assert (one.key_id, one.uses, one.refused) == ("k1", 1, True)
+
+
+def test_a_key_that_only_the_database_could_vouch_for_is_seen_too(
+    cast: Cast, enforcement: Enforcement
+) -> None:
+    cast.key("k1")
+    lost = Door(NOWHERE, enforcement)
+    assert lost.ask(basic("k1")).status_code == 204
+    assert [one.key_id for one in lost.seen()] == ["k1"]
+
+
+def test_whoever_cannot_show_the_secret_has_used_no_key(
+    cast: Cast, door: Door, dead_database: Enforcement
+) -> None:
+    cast.key("k1")
+    cast.key("cut", status="disabled")
+    enforce(door.enforcement)
+    shown = [basic("k1", "wrong"), basic("cut", "wrong"), basic("nobody"), "Basic ???", None]
+    assert {answer.status_code for answer in door.ask_often(list(shown))} == {401}
+    door.get("/healthz")
+    nobody_can_tell = Door(NOWHERE, dead_database)
+    assert nobody_can_tell.ask(basic("k1")).status_code == 503
+
+    assert (door.seen(), nobody_can_tell.seen()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "address"),
+    [
+        ("?profile=nginx", {"x_real_ip": "192.0.2.7", "x_forwarded_for": "6.6.6.6"}, "192.0.2.7"),
+        ("?profile=nginx", {"x_forwarded_for": "6.6.6.6"}, ""),
+        ("", {"x_real_ip": "6.6.6.6", "x_forwarded_for": "192.0.2.7"}, "192.0.2.7"),
+        ("", {"x_forwarded_for": "6.6.6.6, 192.0.2.7"}, "192.0.2.7"),
+        ("", {"x_real_ip": "6.6.6.6"}, ""),
+        ("", {"x_forwarded_for": "2001:db8::7"}, "2001:db8::7"),
+    ],
+)
+def test_an_address_is_believed_only_where_the_proxy_wrote_it(
+    cast: Cast, door: Door, query: str, headers: dict[str, str], address: str
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    door.ask(basic("k1"), query, **headers)
+
+    assert [one.network for one in door.seen()] == [address]
+
+
+def test_a_stream_that_does_not_answer_holds_nobody_up_and_changes_no_answer(
+    cast: Cast, door: Door
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    door.stream.broken = True
+    answers = door.ask_often([basic("k1")] * 50)
+
+    assert {answer.status_code for answer in answers} == {204}
+
+
+def test_the_end_of_the_server_hands_on_what_was_seen_last(cast: Cast, door: Door) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+
+    async def live() -> list[str]:
+        gateway = Gateway(
+            pepper=PEPPER,
+            store=VerdictReader(NOWHERE),
+            truth=Truth(door.enforcement.look_up),
+            sightings=Sightings(door.stream),
+            clock=SystemClock(),
+        )
+        told = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+        said: list[str] = []
+
+        async def receive() -> dict[str, str]:
+            message = next(told)
+            if message["type"] == "lifespan.shutdown":
+                transport = httpx.ASGITransport(app=gateway)
+                async with httpx.AsyncClient(transport=transport, base_url="http://g") as client:
+                    await client.get("/gateway/check", headers={"Authorization": basic("k1")})
+                assert door.seen() == []
+            return message
+
+        async def send(message: dict[str, str]) -> None:
+            said.append(message["type"])
+
+        await gateway({"type": "lifespan"}, receive, send)
+        return said
+
+    assert asyncio.run(live()) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert [one.key_id for one in door.seen()] == ["k1"]
+
+
 # -- alive and ready
 
 
@@ -386,3 +535,27 @@ def test_what_falls_silent_is_logged_once_and_without_secrets(
     assert [line["event"] for line in logs] == ["gateway.silent"]
     assert SECRET not in repr(logs)
     assert basic("k1") not in repr(logs)
+
+
+def test_a_gateway_that_is_asked_to_end_hands_on_what_it_saw_last(
+    cast: Cast, enforcement: Enforcement, engine: Engine, servers: EmbeddedServers, tmp_path: Path
+) -> None:
+    cast.key("k1")
+    enforce(enforcement)
+    port = free_port()
+    settings = {
+        "ROLLOUT_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "ROLLOUT_REDIS_URL": servers.redis_url,
+        "ROLLOUT_PEPPER": PEPPER.decode(),
+        "ROLLOUT_DATA_DIR": str(tmp_path),
+    }
+    command = rollout("gateway", "--listen", f"127.0.0.1:{port}")
+    with listening(command, port, settings) as process:
+        url = f"http://127.0.0.1:{port}/gateway/check"
+        assert httpx.get(url, headers={"Authorization": basic("k1")}).status_code == 204
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    with redis.Redis.from_url(servers.redis_url) as client:
+        (entry,) = ValkeyUsageStream(client).read(10)
+    assert entry.batch
+    assert [one.key_id for one in entry.batch.sums] == ["k1"]

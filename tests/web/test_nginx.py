@@ -15,19 +15,23 @@ from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
 import redis
+from sqlalchemy import Engine
 
 from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore
+from rollout.adapters.usage_stream import ValkeyUsageStream
 from rollout.services.enforcement import Enforcement
-from tests.support.database import fresh_database
+from rollout.services.usage.collecting import UsageCollector
+from tests.support.database import fresh_database, rows
 from tests.support.enforced import PEPPER, SECRET, Cast
-from tests.support.processes import free_port, listening, rollout
+from tests.support.processes import free_port, listening, rollout, wait_until
 
 PROFILE = Path(__file__).parents[2] / "docs" / "gateway" / "nginx.conf"
 MAIN = """
@@ -144,6 +148,8 @@ class World:
     client: httpx.Client
     cast: Cast
     enforcement: Enforcement
+    engine: Engine
+    collector: UsageCollector
 
     def enforce(self) -> None:
         while self.enforcement.enforce():
@@ -160,7 +166,8 @@ def world(front: Front, servers: EmbeddedServers) -> Iterator[World]:
         engine = make_engine(database_url)
         valkey.flushall()
         enforcement = Enforcement(lambda: SqlUnitOfWork(engine), ValkeyVerdictStore(valkey))
-        yield World(client, Cast(engine), enforcement)
+        collector = UsageCollector(lambda: SqlUnitOfWork(engine), ValkeyUsageStream(valkey))
+        yield World(client, Cast(engine), enforcement, engine, collector)
         engine.dispose()
 
 
@@ -217,6 +224,45 @@ def test_the_same_call_passes_until_the_cut_and_is_then_refused_with_the_reason(
     assert problem["replacement"]["url"] == "https://developers.example.com/access-tokens"
     assert problem["key_hint"] == "…9fQ2"
     assert "acme" not in after.text
+
+
+def test_calls_before_and_after_the_cut_become_sightings_of_the_key_with_program_and_address(
+    world: World,
+) -> None:
+    client, cast = world.client, world.cast
+    cast.key("seen", account="eve")
+    cast.deprecation("seen-keys")
+    cast.enroll("eve", deprecation="seen-keys")
+    world.enforce()
+
+    def sightings() -> list[tuple[Any, ...]]:
+        world.collector.collect()
+        return rows(
+            world.engine,
+            "SELECT user_agent, example, network, count, refused FROM sightings"
+            " JOIN sources USING (source_id) WHERE key_id = 'seen' ORDER BY user_agent",
+        )
+
+    lies = {"X-Real-IP": "203.0.113.9", "X-Forwarded-For": "203.0.113.9"}
+    zapier = with_key("seen") | {"User-Agent": "Zapier/3.1"} | lies
+    for _ in range(3):
+        assert client.get("/v1/users", headers=zapier).status_code == 200
+    wait_until(lambda: sightings() == [("Zapier", "Zapier/3.1", "127.0.0.1", 3, 0)])
+
+    cast.cut("eve")
+    world.enforce()
+    for _ in range(2):
+        assert client.get("/v1/users", headers=zapier).status_code == 401
+    nameless = with_key("seen") | {"User-Agent": ""}
+    assert client.get("/v1/users", headers=nameless).status_code == 401
+    wrong = with_key("seen", "wrong") | {"User-Agent": "guesser"}
+    assert client.get("/v1/users", headers=wrong).status_code == 401
+
+    expected = [("-", "", "127.0.0.1", 1, 1), ("Zapier", "Zapier/3.1", "127.0.0.1", 5, 2)]
+    wait_until(lambda: sightings() == expected)
+    assert rows(world.engine, "SELECT count, refused FROM key_usage WHERE key_id = 'seen'") == [
+        (6, 3)
+    ]
 
 
 def test_a_key_without_a_date_passes_plainly_and_bodies_reach_the_api(

@@ -25,6 +25,7 @@ NAMES = [
     "rollout.notices.deliver",
     "rollout.notices.reap",
     "rollout.notices.schedule",
+    "rollout.usage.collect",
 ]
 
 

@@ -12,13 +12,21 @@ from rollout.adapters.db.locks import stop_cutting
 from rollout.domain.errors import NotFound
 from rollout.services.ports.guards import CohortState
 
+# Who is held is read off the index of open holds: the few, not all that are enrolled.
 COHORTS = """
+WITH held AS (
+  SELECT e.deprecation, e.cohort, count(DISTINCT h.enrollment_id) AS held
+    FROM holds h JOIN enrollments e USING (enrollment_id)
+   WHERE h.closed_at IS NULL AND (h.ends_at IS NULL OR h.ends_at > rollout_now())
+     AND e.state = 'scheduled'
+   GROUP BY e.deprecation, e.cohort)
 SELECT c.deprecation, c.cohort, c.digest, p.reason AS paused, p.owner AS paused_by,
        array(SELECT a.operator FROM approvals a
               WHERE (a.deprecation, a.cohort, a.digest) = (c.deprecation, c.cohort, c.digest)
               ORDER BY a.at) AS approvals,
-       n.scheduled, n.cut, n.exempt, n.next_deadline
+       n.scheduled, coalesce(held.held, 0) AS held, n.cut, n.exempt, n.next_deadline
   FROM cohorts c
+  LEFT JOIN held ON (held.deprecation, held.cohort) = (c.deprecation, c.cohort)
   LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (c.deprecation, c.cohort)
         AND p.closed_at IS NULL
   CROSS JOIN LATERAL (

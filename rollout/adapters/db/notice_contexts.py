@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
-from rollout.domain.notices import Caller, NoticeContext, NoticeKey
+from rollout.domain.notices import CALLERS_SEEN, Caller, NoticeContext, NoticeKey
 from rollout.domain.plan import Deprecation
 from rollout.domain.usage import Coverage, judge_usage, most_used
 
@@ -37,14 +37,15 @@ SELECT k.account_id, k.hint, k.label, {OF_KEY}
  ORDER BY u.last_seen DESC NULLS LAST, k.key_id
 """
 CALLERS = """
-SELECT account_id, user_agent, network, calls, last_seen FROM (
-  SELECT k.account_id, s.user_agent, s.network, sum(g.count) AS calls,
-         max(g.last_at) AS last_seen,
+SELECT account_id, name, network, networks, calls, last_seen FROM (
+  SELECT k.account_id, coalesce(s.integration, s.user_agent) AS name, min(s.network) AS network,
+         count(DISTINCT s.network) AS networks, sum(g.count) AS calls, max(g.last_at) AS last_seen,
          row_number() OVER (PARTITION BY k.account_id ORDER BY sum(g.count) DESC) AS place
-    FROM keys k JOIN sightings g USING (key_id) JOIN sources s USING (source_id)
+    FROM keys k JOIN sightings g USING (key_id) JOIN named_sources s USING (source_id)
    WHERE k.account_id = ANY(:accounts) AND k.kind = 'rest'
-     AND g.last_at > rollout_now() - interval '30 days'
-   GROUP BY k.account_id, s.user_agent, s.network) ranked
+     AND g.hour > rollout_now() - CAST(:seen AS interval) - interval '1 hour'
+     AND g.last_at > rollout_now() - CAST(:seen AS interval)
+   GROUP BY k.account_id, coalesce(s.integration, s.user_agent)) ranked
  WHERE place <= :most ORDER BY account_id, place
 """
 REFUSED = """
@@ -68,7 +69,8 @@ class NoticeContexts:
         accounts = list({person.account_id for person in people})
         coverage = read_coverage(self._connection)
         keys = _by(self._rows(KEYS, accounts=accounts), "account_id")
-        callers = _by(self._rows(CALLERS, accounts=accounts, most=MAX_CALLERS), "account_id")
+        seen = {"most": MAX_CALLERS, "seen": CALLERS_SEEN}
+        callers = _by(self._rows(CALLERS, accounts=accounts, **seen), "account_id")
         enrollments = [person.enrollment_id for person in people]
         refused = _by(self._rows(REFUSED, enrollments=enrollments), "enrollment_id")
         contexts = {}
@@ -82,7 +84,7 @@ class NoticeContexts:
                 keys=shown,
                 usage=most_used(key.usage for key in shown),
                 callers=tuple(
-                    Caller(c.user_agent, c.network, int(c.calls), c.last_seen.astimezone(UTC))
+                    Caller(c.name, c.network, int(c.calls), c.last_seen.astimezone(UTC), c.networks)
                     for c in callers[person.account_id]
                 ),
                 deadline=person.deadline.astimezone(UTC),

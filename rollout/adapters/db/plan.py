@@ -19,7 +19,7 @@ from rollout.domain.inventory import KeyKind
 from rollout.domain.notices import next_threshold
 from rollout.domain.plan import Candidate, Deprecation, cohort_digest
 from rollout.domain.plan_draft import Change, Enrolled, Member
-from rollout.domain.usage import judge_usage, most_used
+from rollout.domain.usage import Usage, judge_usage, most_used
 from rollout.services.ports.plan import Enrollment, Reschedule
 
 ENROLLMENT = (
@@ -29,15 +29,29 @@ MEMBERS = f"""
 SELECT a.account_id, a.timezone, a.tier, k.keys, k.last_seen, k.attested_at, k.days,
        (SELECT count(*) FROM contacts c WHERE c.account_id = a.account_id) AS contacts,
        e.enrollment_id, e.cohort, e.deadline, e.state, e.schedule_version, s.cause,
+       coalesce(i.integrations, array[]::text[]) AS integrations,
        EXISTS (SELECT 1 FROM notices n WHERE n.enrollment_id = e.enrollment_id
                 AND n.state IN ('sending', 'sent', 'delivered', 'uncertain')) AS told
   FROM (SELECT account_id, count(*) AS keys, {OF_KEYS}
           FROM keys LEFT JOIN key_usage u USING (key_id)
          WHERE kind = ANY(:kinds) AND status = 'active' GROUP BY account_id) k
   JOIN accounts a USING (account_id)
+  LEFT JOIN ({{integrations}}) i ON i.account_id = a.account_id
   LEFT JOIN enrollments e ON e.account_id = a.account_id AND e.deprecation = :deprecation
   LEFT JOIN schedules s USING (enrollment_id, schedule_version)
  ORDER BY a.account_id
+"""
+# Looked for only where a cohort asks for them.
+INTEGRATIONS = """
+SELECT k.account_id, array_agg(DISTINCT n.integration) AS integrations
+  FROM keys k JOIN key_sources x USING (key_id) JOIN named_sources n USING (source_id)
+ WHERE n.integration IS NOT NULL AND x.last_seen >= :used_since
+   AND k.kind = ANY(:kinds) AND k.status = 'active'
+ GROUP BY k.account_id
+"""
+NO_INTEGRATIONS = """
+SELECT NULL::text AS account_id, NULL::text[] AS integrations
+ WHERE CAST(:used_since AS timestamptz) IS NULL
 """
 
 # Keys are locked in the order of their ids, here as everywhere: whoever locks many of them would
@@ -117,12 +131,18 @@ class SqlPlan:
     def members(self, deprecation: Deprecation, now: datetime) -> Iterator[Member]:
         """Stream every account that has active keys of the deprecation's kinds."""
         coverage = read_coverage(self._connection)
+        guards = deprecation.guards
+        asked_for = any(cohort.select.integration for cohort in deprecation.cohorts)
+        query = MEMBERS.format(integrations=INTEGRATIONS if asked_for else NO_INTEGRATIONS)
         rows = self._connection.execute(
-            text(MEMBERS),
-            {"deprecation": deprecation.name, "kinds": _names(deprecation.kinds)},
+            text(query),
+            {
+                "deprecation": deprecation.name,
+                "kinds": _names(deprecation.kinds),
+                "used_since": now - guards.usage_window,
+            },
             execution_options={"stream_results": True, "yield_per": 5000},
         )
-        guards = deprecation.guards
         for row in rows:
             usage = most_used(
                 judge_usage(
@@ -134,7 +154,7 @@ class SqlPlan:
                 ).usage
                 for of_key in histories(row.last_seen, row.attested_at, row.days)
             )
-            candidate = Candidate(row.account_id, row.timezone, row.tier, usage)
+            candidate = _candidate(row, usage)
             yield Member(candidate, row.keys, row.contacts, _enrolled(row))
 
     def enroll(self, deprecation: Deprecation, changes: Sequence[Change]) -> None:
@@ -319,6 +339,10 @@ def _parsed(document: str, name: str) -> Deprecation:
 
 def _names(kinds: frozenset[KeyKind]) -> list[str]:
     return sorted(kind.value for kind in kinds)
+
+
+def _candidate(row: Row[Any], usage: Usage) -> Candidate:
+    return Candidate(row.account_id, row.timezone, row.tier, usage, frozenset(row.integrations))
 
 
 def _enrolled(row: Row[Any]) -> Enrolled | None:

@@ -10,12 +10,15 @@ from sqlalchemy import Connection, text
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
+from rollout.adapters.db.usage_events import EventNames
+from rollout.adapters.db.usage_files import claim, find
 from rollout.adapters.db.usage_merge import merge_staged
 from rollout.adapters.db.usage_staging import Staging
 from rollout.adapters.db.usage_sums import lock_cursor, merge_sums, move_cursor
 from rollout.domain.inventory import key_hint
 from rollout.domain.usage import Coverage, Sighting
 from rollout.services.ports import Counts, LastUse
+from rollout.services.ports import usage as ports
 from rollout.services.ports.usage import (
     AheadRow,
     ImportedFile,
@@ -67,10 +70,15 @@ class SqlUsage:
         self._connection = connection
         self._staged: Staging | None = None
 
-    def stage(self, counts: Counts) -> None:
+    def event_names(self) -> EventNames:
+        """Return what tells the events of one log apart; a log that grows keeps it."""
+        return EventNames()
+
+    def stage(self, counts: Counts, names: ports.EventNames | None = None) -> None:
         """Set the uses of a log aside, for ``merge`` in the same unit of work."""
         if self._staged is None:
-            self._staged = Staging(self._connection)
+            of_log = names if isinstance(names, EventNames) else EventNames()
+            self._staged = Staging(self._connection, of_log)
         self._staged.add(counts)
 
     def merge(self, feed: str) -> Merged:
@@ -78,7 +86,7 @@ class SqlUsage:
 
         Imports of the same feed wait for each other here, and only here.
         """
-        staging = self._staged or Staging(self._connection)
+        staging = self._staged or Staging(self._connection, EventNames())
         self._staged, brought = None, staging.close()
         counted = merge_staged(self._connection, feed)
         return Merged(counted, brought - counted)
@@ -121,6 +129,14 @@ class SqlUsage:
         """Say whether a log with these bytes was taken in before."""
         query = text("SELECT EXISTS (SELECT FROM usage_files WHERE digest = :digest)")
         return bool(self._connection.execute(query, {"digest": digest}).scalar_one())
+
+    def claim_name(self, name: str) -> bool:
+        """Keep a name of logs from others until the unit of work ends; False: somebody has it."""
+        return claim(self._connection, name)
+
+    def find_files(self, digest: bytes, name: str | None) -> Sequence[ImportedFile]:
+        """Read the logs that were taken in with these bytes, or under this name."""
+        return find(self._connection, digest, name)
 
     def add_file(self, file: ImportedFile) -> bool:
         """Note a log of a merged feed; False: somebody else has just taken in the same bytes."""

@@ -39,9 +39,9 @@ TABLES = (
 class Staging:
     """Gathers counts, names their events, and writes them away by the million."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, names: EventNames) -> None:
         self._connection = connection
-        self._names = EventNames()
+        self._names = names
         self._gathered = Counts()
         self._held = 0
         self._rows = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import NoReturn
 
 from rollout.adapters.deprecation_file.document import MAX_PARTS, Problem, UnusableError, Value
 from rollout.adapters.deprecation_file.fields import (
@@ -27,21 +26,16 @@ def cohorts(value: Value) -> tuple[Cohort, ...]:
 
 def _cohort(value: Value) -> Cohort:
     fields = read_fields(value, COHORT)
-    return Cohort(name=fields.pop("cohort"), **fields)
+    line = (value.get("date") or value).line
+    return Cohort(name=fields.pop("cohort"), line=line, **fields)
 
 
 def _selector(value: Value) -> Selector:
-    fields = read_fields(value, SELECTOR)
-    del fields["integration"]
-    return Selector(**fields)
+    return Selector(**read_fields(value, SELECTOR))
 
 
 def _accounts(value: Value) -> frozenset[str]:
     return frozenset(list_of(identifier, least=1, most=MAX_PARTS)(value))
-
-
-def _not_by_integration(value: Value) -> NoReturn:
-    raise value.unusable("this version cannot select by integration; remove the line")
 
 
 def _all_reached(items: list[Value]) -> Iterator[Problem]:
@@ -72,7 +66,7 @@ SELECTOR: Shape = {
     "tier": Field(identifier, None),
     "accounts": Field(_accounts, None),
     "percent": Field(percent, None),
-    "integration": Field(_not_by_integration, None),
+    "integration": Field(identifier, None),
 }
 
 COHORT: Shape = {

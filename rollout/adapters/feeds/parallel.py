@@ -18,8 +18,8 @@ from multiprocessing import get_context
 
 from rollout.adapters.feeds.reading import Piece, cut_at_lines
 from rollout.domain.errors import BadInput
-from rollout.services.ports import BulkFeed, Counting, Counts, Log, UsageFeed
-from rollout.services.usage.counting import InTurn, count_log
+from rollout.services.ports import Counting, Counts, Log, UsageFeed
+from rollout.services.usage.counting import InTurn, count_log, count_piece
 
 PIECE = 16 << 20  # bytes of whole lines
 WHOLE = 64 << 20  # bytes up to which a log that cannot be cut is counted elsewhere, as a whole
@@ -143,16 +143,6 @@ class _Ahead:
             work.under_way.append(count_log(self._reader, piece, self._latest))
             work.read = True
             self._under_way += 1
-
-
-def count_piece(reader: UsageFeed, piece: Log, latest: datetime) -> Counts:
-    """Count a piece; runs in a process of the pool."""
-    if isinstance(reader, BulkFeed):
-        return reader.count(piece, latest)
-    counts = Counts()
-    for batch in count_log(reader, piece, latest):
-        counts.merge(batch)
-    return counts
 
 
 def _pieces(reader: UsageFeed, log: Log) -> Iterator[Log]:

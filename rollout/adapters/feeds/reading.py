@@ -101,5 +101,20 @@ def printable(text: str) -> str:
 
 
 def example(record: str | bytes) -> str:
-    """Return the beginning of a record, safe to show."""
-    return printable(field(record[:SHOWN])) + ("…" if len(record) > SHOWN else "")
+    """Return the shape of the beginning of a record, safe to show.
+
+    Letters become x and digits 9: a record that cannot be read may hold a secret anywhere (K0).
+
+    >>> example('k1,acme,s3cret-Value')
+    'x9,xxxx,x9xxxx-Xxxxx'
+    """
+    shape = printable("".join(map(_shape, field(record[:SHOWN]))))
+    return shape + ("…" if len(record) > SHOWN else "")
+
+
+def _shape(character: str) -> str:
+    if character.isdigit():
+        return "9"
+    if character.isalpha():
+        return "X" if character.isupper() else "x"
+    return character

@@ -35,7 +35,7 @@ def sample_context(
         usage=usage,
         callers=(
             Caller("python-requests/2.31.0", "203.0.113.0/24", 12_345, called),
-            Caller("Zapier", "198.51.100.0/24", 1, called - timedelta(days=9)),
+            Caller("Zapier", "198.51.100.7", 1, called - timedelta(days=9), networks=3),
         )
         if in_use
         else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +22,13 @@ PEOPLE = "SELECT count(DISTINCT contact_id) FROM notices WHERE state = 'delivere
 HELD = """
 SELECT e.account_id, h.reason FROM holds h JOIN enrollments e USING (enrollment_id)
  WHERE h.closed_at IS NULL ORDER BY e.account_id
+"""
+EXTENDED = """
+SELECT e.account_id, s.reason, s.deadline, before.deadline AS before
+  FROM schedules s JOIN enrollments e USING (enrollment_id)
+  JOIN schedules before ON before.enrollment_id = s.enrollment_id
+       AND before.schedule_version = s.schedule_version - 1
+ WHERE s.cause = 'extend' ORDER BY e.account_id
 """
 DEADLINES = """
 SELECT k.key_id, max(c.cut_at) AS cut_at, max(c.deadline) AS deadline
@@ -51,6 +59,9 @@ class Report:
             f"{people} people, {told['delivered'] + told['sent']} messages,"
             f" {told['bounced']} bounced",
         )
+        extended = self._rows(EXTENDED)
+        for row in extended:
+            table.add_row("extended", escape(printable(_extended(row))))
         table.add_row("cut", f"{keys['disabled']} of {keys.total()} keys")
         for row in held:
             table.add_row("held", escape(printable(f"{row['account_id']}: {row['reason']}")))
@@ -60,7 +71,8 @@ class Report:
             table.add_row(name, f"{mark}  {escape(printable(detail))}")
         console.print()
         console.print(table)
-        return all(good for _, good, _ in checks) and self._as_planned(held, keys)
+        planned = bool(extended) and self._as_planned(held, keys)
+        return all(good for _, good, _ in checks) and planned
 
     def _checks(self) -> list[tuple[str, bool, str]]:
         audit = self.play.stage.rollout.audit
@@ -118,6 +130,12 @@ def _before_its_date(caller: Caller, cut: dict[str, Any] | None) -> bool:
     if caller.first_refused is None:
         return False
     return cut is None or caller.first_refused < cut["deadline"]
+
+
+def _extended(row: dict[str, Any]) -> str:
+    more = (row["deadline"] - row["before"]).total_seconds()
+    until = f"{row['deadline'].astimezone(UTC):%H:%M:%S} UTC"
+    return f"{row['account_id']}: {row['reason']}; {more:.0f} s more, until {until}"
 
 
 def _still_calling(callers: Sequence[Caller]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -12,7 +12,12 @@ from rollout.domain.calendar import Holiday
 from rollout.domain.errors import BadInput, BadRows
 from rollout.domain.plan import Deprecation
 from rollout.domain.plan_caps import draft_problems
-from rollout.domain.plan_dates import changed_cohorts, check_dates, check_first_warning
+from rollout.domain.plan_dates import (
+    DateProblem,
+    changed_cohorts,
+    check_dates,
+    check_first_warning,
+)
 from rollout.domain.plan_draft import Change, Draft, Drafting, Enrolled
 from rollout.services.plan.dates import Change as DateChange
 from rollout.services.plan.dates import change_date
@@ -39,6 +44,7 @@ class Proposal:
     draft: Draft
     problems: tuple[str, ...]
     applied: bool  # the very same text is applied already
+    fix: str | None = None  # the way out of the problems, where they do not say it themselves
 
 
 class PlanDrafts:
@@ -60,16 +66,17 @@ class PlanDrafts:
         """Show what applying would change. Changes nothing."""
         deprecation = self._read(document, source, self._templates())
         with self._start() as uow:
-            problems = self._problems(uow, deprecation)
-            drafting = Drafting(deprecation, self._holiday(deprecation), uow.now())
+            before = uow.plan.document(deprecation.name)
+            applied = _applied_before(uow, deprecation)
+            problems, fix = self._problems(uow, deprecation, applied, source)
+            drafting = self._drafting(uow, deprecation, applied)
             try:
                 for _ in drafting.changes(uow.plan.members(deprecation, uow.now())):
                     pass
             except BadInput as error:  # the calendar has no day for a cohort: there is no draft
-                raise _refused(source, problems or [error.message]) from error
+                raise _refused(source, problems or [error.message], fix or error.fix) from error
             problems += draft_problems(drafting.draft, deprecation)
-            applied = uow.plan.document(deprecation.name) == document
-            return Proposal(deprecation, drafting.draft, tuple(problems), applied)
+            return Proposal(deprecation, drafting.draft, tuple(problems), before == document, fix)
 
     def apply(self, document: str, source: str, operator: str) -> Proposal:
         """Enroll new accounts, move dates that the file changed, write the facts. Idempotent.
@@ -79,14 +86,16 @@ class PlanDrafts:
         deprecation = self._read(document, source, self._templates())
         with self._start() as uow:
             uow.plan.lock(deprecation.name)
-            if problems := self._problems(uow, deprecation):
-                raise _refused(source, problems)
             before = uow.plan.document(deprecation.name)
+            applied = _applied_before(uow, deprecation)
+            problems, fix = self._problems(uow, deprecation, applied, source)
+            if problems:
+                raise _refused(source, problems, fix)
             if before != document:
-                if before is not None:
-                    _spread(uow, uow.plan.deprecation(deprecation.name), deprecation)
+                if applied is not None:
+                    _spread(uow, applied, deprecation)
                 uow.plan.save(deprecation, document, operator)
-            drafting = Drafting(deprecation, self._holiday(deprecation), uow.now())
+            drafting = self._drafting(uow, deprecation, applied)
             changes = drafting.changes(uow.plan.members(deprecation, uow.now()))
             while batch := list(islice(changes, BATCH)):
                 _write(uow, deprecation, batch, operator)
@@ -101,21 +110,42 @@ class PlanDrafts:
     def _holiday(self, deprecation: Deprecation) -> Holiday:
         return self._holidays(deprecation.calendar.holidays)
 
-    def _problems(self, uow: UnitOfWork, deprecation: Deprecation) -> list[str]:
-        """Dates that were applied before may lie in the past by now; only changed ones count."""
+    def _drafting(
+        self, uow: UnitOfWork, deprecation: Deprecation, applied: Deprecation | None
+    ) -> Drafting:
+        return Drafting(deprecation, applied, self._holiday(deprecation), uow.now())
+
+    def _problems(
+        self, uow: UnitOfWork, deprecation: Deprecation, applied: Deprecation | None, source: str
+    ) -> tuple[list[str], str | None]:
+        """Return what is wrong with the dates, and the way out.
+
+        Dates that were applied before may lie in the past by now; only changed ones count.
+        """
         holiday = self._holiday(deprecation)
-        known = uow.plan.document(deprecation.name) is not None
-        applied = uow.plan.deprecation(deprecation.name) if known else None
         changed = changed_cohorts(deprecation, applied, holiday)
-        return check_first_warning(deprecation) + [
-            problem.message
+        found = [
+            problem
             for problem in check_dates(deprecation, uow.now(), holiday)
             if changed & set(problem.cohorts)
         ]
+        rows = [f"{source}:{p.line}: {p.message}" if p.line else p.message for p in found]
+        return check_first_warning(deprecation) + rows, _way_out(found)
 
 
-def _refused(source: str, problems: list[str]) -> BadRows:
-    return BadRows(f"{source} cannot be applied", problems)
+def _applied_before(uow: UnitOfWork, deprecation: Deprecation) -> Deprecation | None:
+    known = uow.plan.document(deprecation.name) is not None
+    return uow.plan.deprecation(deprecation.name) if known else None
+
+
+def _way_out(problems: Sequence[DateProblem]) -> str | None:
+    fixes = dict.fromkeys(problem.fix for problem in problems if problem.fix)
+    correct = "correct the lines named; nothing was changed"
+    return "; ".join(fixes) or (correct if problems else None)
+
+
+def _refused(source: str, problems: list[str], fix: str | None = None) -> BadRows:
+    return BadRows(f"{source} cannot be applied", problems, fix=fix)
 
 
 def _spread(uow: UnitOfWork, applied: Deprecation, edited: Deprecation) -> None:

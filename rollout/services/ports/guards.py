@@ -19,6 +19,7 @@ class CohortState:
     paused: str | None  # why, or None
     paused_by: str | None
     scheduled: int
+    held: int  # of those that are scheduled: accounts with an open hold
     cut: int
     exempt: int
     next_deadline: datetime | None

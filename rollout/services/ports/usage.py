@@ -85,10 +85,18 @@ class AheadRow:
     noted_at: datetime
 
 
+class EventNames(Protocol):
+    """Which events a log has brought so far; of no other use to whoever keeps it."""
+
+
 class UsageRepository(Protocol):
     """Speaks inside one unit of work."""
 
-    def stage(self, counts: Counts) -> None:
+    def event_names(self) -> EventNames:
+        """Return what tells the events of one log apart; a log that grows keeps it."""
+        ...
+
+    def stage(self, counts: Counts, names: EventNames | None = None) -> None:
         """Set the uses of a log aside, for ``merge`` in the same unit of work."""
         ...
 
@@ -129,6 +137,14 @@ class UsageRepository(Protocol):
 
     def knows_file(self, digest: bytes) -> bool:
         """Say whether a log with these bytes was taken in before."""
+        ...
+
+    def claim_name(self, name: str) -> bool:
+        """Keep a name of logs from others until the unit of work ends; False: somebody has it."""
+        ...
+
+    def find_files(self, digest: bytes, name: str | None) -> Sequence[ImportedFile]:
+        """Read the logs that were taken in with these bytes, or under this name."""
         ...
 
     def add_file(self, file: ImportedFile) -> bool:

@@ -7,7 +7,16 @@ from datetime import datetime
 
 from rollout.domain.inventory_fields import MAX_ID
 from rollout.domain.usage import Caller, Sighting, Uses, hour_of, normalise_user_agent
-from rollout.services.ports import Counts, Keyless, LastUse, Log, Reading, Unreadable, UsageFeed
+from rollout.services.ports import (
+    BulkFeed,
+    Counts,
+    Keyless,
+    LastUse,
+    Log,
+    Reading,
+    Unreadable,
+    UsageFeed,
+)
 from rollout.services.ports.counts import EXAMPLES
 
 BATCH = 100_000  # records that are counted in memory before they are handed on
@@ -35,13 +44,23 @@ def count_log(reader: UsageFeed, log: Log, latest: datetime) -> Iterator[Counts]
     yield counts
 
 
+def count_piece(reader: UsageFeed, piece: Log, latest: datetime) -> Counts:
+    """Count a piece of a log, or a short log, at once."""
+    if isinstance(reader, BulkFeed):
+        return reader.count(piece, latest)
+    counts = Counts()
+    for batch in count_log(reader, piece, latest):
+        counts.merge(batch)
+    return counts
+
+
 def note(counts: Counts, reading: Reading, log_name: str, latest: datetime) -> None:
     """Account for one reading; a sighting later than ``latest`` is set aside.
 
     It would prove a use that has not been.
     """
     counts.records += 1
-    usable = reading if isinstance(reading, Keyless | Unreadable) else _usable(reading)
+    usable = reading if isinstance(reading, Keyless | Unreadable) else _usable(reading, latest)
     match usable:
         case Unreadable():
             counts.unreadable += 1
@@ -61,8 +80,10 @@ def note(counts: Counts, reading: Reading, log_name: str, latest: datetime) -> N
             _add(counts, usable)
 
 
-def _usable(reading: Sighting | LastUse) -> Sighting | LastUse | Unreadable:
+def _usable(reading: Sighting | LastUse, latest: datetime) -> Sighting | LastUse | Unreadable:
     """Return the reading, or why it cannot be used although it could be read."""
+    if isinstance(reading, LastUse) and max(reading.as_of, reading.last_used or latest) > latest:
+        return Unreadable("a record", "its time is in the future", f"key {reading.key_id[-4:]!r}")
     if len(reading.key_id) <= MAX_ID and len(reading.account_id or "") <= MAX_ID:
         return reading
     why = f"the key or the account is longer than {MAX_ID} characters"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rollout.domain.audit import Fact
 from rollout.domain.errors import BadInput, BadRows
-from rollout.services.ports import Counting, Counts, Log, StartUnitOfWork, UsageFeed
+from rollout.services.ports import Counting, Counts, LastUse, Log, StartUnitOfWork, UsageFeed
 from rollout.services.ports.usage import ImportedFile
-from rollout.services.usage.counting import InTurn
+from rollout.services.usage.counting import InTurn, note
 from rollout.services.usage.tally import Tally
 
 AHEAD = timedelta(days=1)  # how far a log's clock may be ahead of the database's
@@ -62,6 +62,23 @@ class UsageImport:
                 raise imported.refused
             return imported.tally
         return None
+
+    def attest(
+        self, ask: Callable[[datetime], Iterable[LastUse]], *, feed: str, operator: str
+    ) -> Tally:
+        """Take in what an authority answers, asked as of now, when its keys were last used."""
+        counts, tally = Counts(), Tally()
+        with self._start() as uow:
+            now = uow.now()
+        for last_use in ask(now):  # takes a while: no transaction waits for it
+            note(counts, last_use, feed, now + AHEAD)
+        tally.count(counts)
+        with self._start() as uow:
+            uow.usage.attest(counts.last_uses)
+            data = {"last_uses": tally.last_uses, "unreadable": tally.unreadable}
+            uow.audit.append([Fact(operator, "usage.attested", f"feed:{feed}", data=data)])
+            uow.commit()
+        return tally
 
     def _take_in(
         self, log: Log, pieces: Iterator[Counts], reader: UsageFeed, *, feed: str, operator: str
