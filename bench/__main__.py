@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench import cutoff, gateway, idle, imports, usage, user_agents
+from bench import cutoff, fan_out, gateway, idle, imports, usage, user_agents
 from bench.figures import Figure, show
 from bench.servers import own_servers
 from bench.size import FULL, QUICK
@@ -20,6 +20,7 @@ BENCHES = {
     "imports": imports.measure,
     "usage": usage.measure,
     "user-agents": user_agents.measure,
+    "fan-out": fan_out.measure,
     "gateway": gateway.measure,
 }
 

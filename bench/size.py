@@ -14,6 +14,9 @@ class Size:
     ticks: int
     accounts: int  # in the files that are imported
     lines: int  # of the access log
+    trail_files: int  # of CloudTrail
+    trail_events: int  # in each
+    fan_out_accounts: int  # each called for by ten sources
     gateway_keys: int
     gateway_seconds: float  # per round
     gateway_rounds: int
@@ -25,6 +28,9 @@ FULL = Size(
     ticks=300,
     accounts=100_000,
     lines=5_000_000,
+    trail_files=1_000,
+    trail_events=500,
+    fan_out_accounts=1_000_000,
     gateway_keys=20_000,
     gateway_seconds=5.0,
     gateway_rounds=3,
@@ -35,6 +41,9 @@ QUICK = Size(
     ticks=5,
     accounts=300,
     lines=3_000,
+    trail_files=3,
+    trail_events=50,
+    fan_out_accounts=1_000,
     gateway_keys=200,
     gateway_seconds=0.2,
     gateway_rounds=3,

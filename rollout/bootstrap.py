@@ -49,8 +49,10 @@ from rollout.services.plan.guards import PlanGuards
 from rollout.services.ports import Mailer, Renderer, StartUnitOfWork
 from rollout.services.ports.queries import Queries
 from rollout.services.timekeeping import Timekeeping
-from rollout.services.usage import CallerNaming, UsageImport, UsageService
+from rollout.services.usage import CallerNaming, UsageImport, UsageRetention, UsageService
 from rollout.services.usage.collecting import UsageCollector
+from rollout.services.usage.feeds import UsageFeeds
+from rollout.services.usage.questions import UsageQuestions
 from rollout.services.usage.uploading import UsageUploads
 from rollout.settings import Settings
 
@@ -69,8 +71,11 @@ class Rollout:
     audit: Audit
     inventory: Inventory
     usage: UsageService
+    usage_questions: UsageQuestions
+    usage_feeds: UsageFeeds
     usage_import: UsageImport
     naming: CallerNaming
+    retention: UsageRetention
     usage_collector: UsageCollector
     usage_uploads: UsageUploads
     plan: PlanDrafts
@@ -108,11 +113,7 @@ def bootstrap(settings: Settings, *, database_may_be_down: bool = False) -> Iter
 
 def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: str) -> Rollout:
     clock = SystemClock()
-    mail_domain = parseaddr(settings.mail_from)[1].rpartition("@")[2] or "rollout.localhost"
-
-    def start() -> SqlUnitOfWork:
-        return SqlUnitOfWork(engine, mail_domain)
-
+    start = _unit_of_work(settings, engine)
     renderer = TemplateRenderer(templates_dir() / "notices")
     pepper = load_pepper(settings.pepper, settings.data_dir)
     return Rollout(
@@ -126,9 +127,12 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         audit=Audit(start),
         inventory=Inventory(start, pepper=pepper, canonical_locale=canonical_locale),
         usage=UsageService(start),
+        usage_questions=UsageQuestions(start),
+        usage_feeds=UsageFeeds(start),
         usage_import=UsageImport(start),
         usage_uploads=UsageUploads(start, UsageImport(start)),
         naming=CallerNaming(start, cache(partial(load_signatures, settings.signatures))),
+        retention=UsageRetention(start, timedelta(days=settings.sightings_days) or None),
         usage_collector=UsageCollector(start, ValkeyUsageStream(client)),
         plan=PlanDrafts(start, read_deprecation, holiday_finder, renderer.templates),
         dates=PlanDates(start, holiday_finder),
@@ -146,6 +150,11 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         queries=SqlQueries(engine),
         pepper=pepper,
     )
+
+
+def _unit_of_work(settings: Settings, engine: Engine) -> StartUnitOfWork:
+    mail_domain = parseaddr(settings.mail_from)[1].rpartition("@")[2] or "rollout.localhost"
+    return lambda: SqlUnitOfWork(engine, mail_domain)
 
 
 def _mailer(settings: Settings, clock: Clock) -> Mailer | None:

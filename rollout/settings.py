@@ -93,6 +93,9 @@ class Settings:
     signatures: Path | None = _setting(
         None, "a file of your own with names for who calls ([signatures](signatures.md))"
     )
+    sightings_days: float = _setting(
+        0.0, "days for which sightings per hour are kept, by whole months; 0: for ever"
+    )
     delivery_grace: float = _setting(
         900.0, "seconds after which an accepted message that has not bounced counts as delivered"
     )

@@ -72,8 +72,9 @@ def test_a_setting_can_come_from_a_file(tmp_path: Path) -> None:
     assert Settings.from_environment({"ROLLOUT_PEPPER_FILE": str(secret)}).pepper == (
         "0123456789abcdef"
     )
-    with pytest.raises(BadInput, match="cannot read"):
+    with pytest.raises(BadInput, match="cannot read") as refused:
         Settings.from_environment({"ROLLOUT_PEPPER_FILE": str(tmp_path / "none")})
+    assert refused.value.fix == "name a file that this user may read, or set ROLLOUT_PEPPER"
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "inf", ""])

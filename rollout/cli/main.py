@@ -13,6 +13,7 @@ from rollout.cli.cutoff import cutoff
 from rollout.cli.demo.command import demo
 from rollout.cli.deprecation import deprecation
 from rollout.cli.doctor import doctor
+from rollout.cli.feed import feed
 from rollout.cli.gateway import gateway, web
 from rollout.cli.import_usage import import_aws_last_used, import_usage
 from rollout.cli.imports import imports
@@ -40,6 +41,7 @@ app.add_typer(cutoff, name="cutoff")
 app.add_typer(deprecation, name="deprecation")
 app.add_typer(notice, name="notice")
 app.add_typer(usage)
+app.add_typer(feed, name="feed")
 app.add_typer(audit, name="audit")
 
 for command in (demo, up, migrate, web, gateway, worker, clock, doctor):

@@ -47,7 +47,7 @@ class Edits:
             return Move(before, before, f"{left} has left the file")
         reason = self._reason(left, cohort)
         moves = "; ".join(deadline.moves)
-        return Move(before, deadline.instant, f"{reason}: {moves}" if moves else reason)
+        return Move(before, deadline.instant, f"{reason} ({moves})" if moves else reason)
 
     def _reason(self, left: str, cohort: str) -> str:
         before, after = self._before.get(cohort), self._after[cohort]

@@ -249,4 +249,5 @@ def test_an_export_that_finds_no_room_says_so_and_leaves_no_half_of_a_file(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert isinstance(failed.exception, Unavailable)
     assert "audit.ndjson: File too large" in failed.exception.message
+    assert "with room, and in which you may write" in str(failed.exception.fix)
     assert list(tmp_path.glob("audit*")) == []

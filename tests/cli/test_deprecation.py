@@ -105,8 +105,8 @@ def test_plan_says_which_dates_move_from_when_to_when_whose_and_why(
             "from": "2027-02-09T15:00:00Z",
             "to": "2027-02-15T15:00:00Z",
             "accounts": 1,
-            "because": "its date in the file was 2027-02-09 and is 2027-02-12:"
-            " 2027-02-12 is a Friday; the next day allowed is Monday 2027-02-15",
+            "because": "its date in the file was 2027-02-09 and is 2027-02-12"
+            " (2027-02-12 is a Friday; the next day allowed is Monday 2027-02-15)",
             "examples": ["acme"],
         }
     ]

@@ -143,11 +143,14 @@ def test_a_file_that_cannot_be_used_is_named_without_a_traceback(
     rollout: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "garbage.csv").write_bytes(bytes(range(256)) * 100)
+    (tmp_path / "empty.csv").touch()
     (tmp_path / "cut.csv.gz").write_bytes(b"\x1f\x8b\x08\x00")
     for file, said in (
         ("garbage.csv", "garbage.csv:1:"),
         ("cut.csv.gz", "cut.csv.gz is a damaged gzip file"),
-        ("none.csv", "cannot read none.csv: No such file or directory"),
+        ("none.csv", "cannot read none.csv: No such file or directory\nWay out: name a file that"),
+        ("none.csv.gz", "cannot read none.csv.gz: No such file or directory\nWay out: name a"),
+        ("empty.csv", "empty.csv is empty\nWay out: is it the right file"),
     ):
         done = rollout("accounts", file)
         assert done.returncode == 1
@@ -179,6 +182,13 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, ["import", *arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert "Usage:" in done.stderr
+
+
+@pytest.mark.parametrize("register", ["accounts", "usage"])
+def test_a_format_that_does_not_exist_is_told_in_our_words(register: str) -> None:
+    done = CliRunner().invoke(app, ["import", register, "file", "--format", "xml"])
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert "Invalid value for '--format': 'xml' is not one of '" in said
 
 
 def test_a_name_that_does_not_tell_the_format_is_told_the_flag() -> None:

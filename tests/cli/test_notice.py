@@ -141,7 +141,7 @@ def test_what_cannot_be_previewed_is_explained_with_exit_1(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("list", "--state", "bouncd"), "'bouncd' is not one of"),
+        (("list", "--state", "bouncd"), "Invalid value for '--state': 'bouncd' is not one of"),
         (("list", "--limit", "0"), "--limit"),
         (("list", "acme"), "unexpected extra argument"),
         (("preview", "acme"), "Missing argument 'STEP'"),

@@ -27,7 +27,10 @@ PARTS = ["clock", "gateway", "web", "worker"]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("worker", "--queue", "notice"), "no such queue: notice (known: cutoff, notices, audit, usage)"),
+        (
+            ("worker", "--queue", "notice"),
+            "no such queue: notice (known: cutoff, notices, audit, usage)",
+        ),
         (("worker", "notices"), "unexpected extra argument"),
         (("clock", "--distrust"), "No such option: --distrust"),
         (("clock", "now"), "unexpected extra argument"),

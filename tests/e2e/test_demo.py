@@ -22,7 +22,7 @@ NONSENSE = {
     "ROLLOUT_SMTP_URL": "smtp://127.0.0.1:1",
     "ROLLOUT_ENVIRONMENT": "production",
 }
-HELD, UNREACHABLE = "app-011", "app-013"
+EXTENDED, HELD, UNREACHABLE = "app-007", "app-011", "app-013"
 
 
 @pytest.fixture
@@ -75,6 +75,8 @@ def test_the_demo_ends_in_its_report_and_leaves_a_mailbox_and_nothing_else(place
     assert playing.returncode == 0, report
     assert " people, " in line(report, "reminded")
     assert " of " in line(report, "cut")
+    _, extended = [each for each in report.splitlines() if each.startswith("extended ")]
+    assert f"{EXTENDED}: migration under way; 8 s more, until " in extended
     held = [each.split()[1] for each in report.splitlines() if each.startswith("held ")]
     assert [account.strip(":") for account in held] == [HELD, UNREACHABLE]
     for promise in (

@@ -237,8 +237,10 @@ def test_a_changed_date_moves_everybody_and_retells_whoever_was_told(
         (
             everyone("2027-02-15"),
             everyone("2027-02-15").replace("guards:", "calendar: {holidays: [US]}\nguards:"),
-            "the calendar in the file has changed: 2027-02-15 is a holiday (US: Washington's"
-            " Birthday); the next day allowed is Tuesday 2027-02-16",
+            (
+                "the calendar in the file has changed (2027-02-15 is a holiday (US: Washington's"
+                " Birthday); the next day allowed is Tuesday 2027-02-16)"
+            ),
         ),
     ],
 )

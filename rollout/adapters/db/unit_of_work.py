@@ -22,6 +22,7 @@ from rollout.adapters.db.inventory import SqlInventory
 from rollout.adapters.db.notices import SqlNotices
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.usage import SqlUsage
+from rollout.adapters.db.usage_questions import SqlUsageQuestions
 from rollout.domain.errors import Unavailable
 
 # Whatever the server may say because of its own state; the other errors are faults of ours.
@@ -39,6 +40,7 @@ class SqlUnitOfWork:
         self._connection = connect(self._engine)
         self.inventory = SqlInventory(self._connection)
         self.usage = SqlUsage(self._connection)
+        self.usage_questions = SqlUsageQuestions(self._connection)
         self.callers = SqlCallers(self._connection)
         self.plan = SqlPlan(self._connection)
         self.guards = SqlGuards(self._connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from operator import itemgetter
 
 from sqlalchemy import Connection, text
@@ -13,6 +14,7 @@ from rollout.adapters.db.histories import OF_KEY, history
 from rollout.adapters.db.usage_events import EventNames
 from rollout.adapters.db.usage_files import claim, find
 from rollout.adapters.db.usage_merge import merge_staged
+from rollout.adapters.db.usage_retention import drop_before
 from rollout.adapters.db.usage_staging import Staging
 from rollout.adapters.db.usage_sums import lock_cursor, merge_sums, move_cursor
 from rollout.domain.inventory import key_hint
@@ -125,6 +127,10 @@ class SqlUsage:
         )
         return [AheadRow(*row) for row in self._connection.execute(query)]
 
+    def drop_before(self, month: datetime) -> Sequence[str]:
+        """Drop the months of sightings before this one; return which."""
+        return drop_before(self._connection, month)
+
     def knows_file(self, digest: bytes) -> bool:
         """Say whether a log with these bytes was taken in before."""
         query = text("SELECT EXISTS (SELECT FROM usage_files WHERE digest = :digest)")
@@ -217,13 +223,14 @@ class SqlUsage:
         query = text(
             """
             SELECT s.user_agent, min(s.example COLLATE "C"), count(DISTINCT s.network),
-                   count(DISTINCT k.account_id), count(DISTINCT g.key_id), sum(g.count)::bigint,
-                   min(g.first_at), max(g.last_at)
-            FROM sightings g
+                   count(DISTINCT k.account_id), count(DISTINCT x.key_id), sum(x.count)::bigint,
+                   min(x.first_seen), max(x.last_seen), c.integration
+            FROM key_sources x
             JOIN sources s USING (source_id)
+            LEFT JOIN callers c USING (user_agent)
             LEFT JOIN keys k USING (key_id)
-            GROUP BY s.user_agent
-            ORDER BY sum(g.count) DESC, s.user_agent
+            GROUP BY s.user_agent, c.integration
+            ORDER BY sum(x.count) DESC, s.user_agent
             """
         )
         return [SourceRow(*row) for row in self._connection.execute(query)]

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from rollout.adapters.db.copy import copy_rows
 from rollout.adapters.db.usage_events import union, without
+from rollout.adapters.db.usage_retention import kept_since
 
 _BEFORE = (
     "SET LOCAL lock_timeout = 0",  # another merge takes as long as it takes
@@ -139,6 +140,17 @@ UPDATE feeds SET
 WHERE feed = :feed
 """
 
+# Of a time whose sightings are no longer kept, nobody can tell what was counted: such uses change
+# no count, but what they say of the first and the last use of a key holds.
+_LATE = """
+INSERT INTO key_usage AS known (key_id, count, refused, first_seen, last_seen)
+SELECT key_id, 0, 0, min(first_at), max(last_at) FROM staged WHERE hour < :since
+ GROUP BY key_id ORDER BY key_id
+ON CONFLICT (key_id) DO UPDATE SET
+    first_seen = least(known.first_seen, excluded.first_seen),
+    last_seen = greatest(known.last_seen, excluded.last_seen)
+"""
+
 _MERGE = (_COUNTED, _SOURCES, _MONTHS, _SIGHTINGS, _KEY_SOURCES, _CALLERS, _KEYS, _FEED)
 
 
@@ -146,6 +158,7 @@ def merge_staged(connection: Connection, feed: str) -> int:
     """Add what is staged to the tables, and return how many uses were new."""
     for statement in _BEFORE:
         connection.execute(text(statement), {"feed": feed})
+    _leave_the_late(connection)
     _recount(connection, feed)
     _note_seen(connection, feed)
     return add_staged(connection, feed)
@@ -159,6 +172,14 @@ def add_staged(connection: Connection, feed: str) -> int:
         text("SELECT coalesce(sum(count), 0)::bigint FROM counted")
     ).scalar_one()
     return counted
+
+
+def _leave_the_late(connection: Connection) -> None:
+    """Take out the uses of months that were dropped."""
+    since = kept_since(connection)
+    if since is not None:
+        connection.execute(text(_LATE), {"since": since})
+        connection.execute(text("DELETE FROM staged WHERE hour < :since"), {"since": since})
 
 
 def _recount(connection: Connection, feed: str) -> None:

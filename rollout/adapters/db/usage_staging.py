@@ -21,6 +21,7 @@ Ids = dict[tuple[str, str, str], bytes]  # of sources, by their parts
 ENOUGH = 32 << 20  # bytes of event names that are held in memory before they are written
 
 TABLES = (
+    "SET LOCAL idle_in_transaction_session_timeout = 0",  # a long log may bring no use for long
     """
     CREATE TEMPORARY TABLE staged (
         row bigint, own_ids boolean, key_id text, account_id text, source_id bytea,

@@ -7,7 +7,7 @@ feeds may take turns: each alone would have shown a use while it ran.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -109,6 +109,15 @@ class Coverage:
     def since(self, end: datetime, fresh: timedelta) -> datetime | None:
         """Return from when on feeds have listened without a break until ``end``, or None."""
         return min((span.first for span in self._chain(end, fresh)), default=None)
+
+    def until(self, at: datetime) -> Coverage:
+        """Return what had been covered by then."""
+        return Coverage(
+            tuple(
+                replace(f, reported=tuple((a, min(b, at)) for a, b in f.reported if a <= at))
+                for f in self.feeds
+            )
+        )
 
     def stale(self, now: datetime, fresh: timedelta) -> tuple[Stale, ...]:
         """Return the feeds that have been quiet for longer than a running one may be."""

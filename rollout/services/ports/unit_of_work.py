@@ -16,6 +16,7 @@ from rollout.services.ports.inventory import InventoryRepository
 from rollout.services.ports.notices import NoticesRepository
 from rollout.services.ports.plan import PlanRepository
 from rollout.services.ports.usage import UsageRepository
+from rollout.services.ports.usage_questions import UsageQuestions
 
 
 class UnitOfWork(Protocol):
@@ -26,6 +27,9 @@ class UnitOfWork(Protocol):
 
     @property
     def usage(self) -> UsageRepository: ...
+
+    @property
+    def usage_questions(self) -> UsageQuestions: ...
 
     @property
     def callers(self) -> CallerRepository: ...

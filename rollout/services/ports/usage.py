@@ -69,6 +69,7 @@ class SourceRow:
     count: int
     first_seen: datetime
     last_seen: datetime
+    integration: str | None  # what it is called; None: it is none, or nobody is sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,13 @@ class UsageRepository(Protocol):
 
     def ahead(self) -> Sequence[AheadRow]:
         """Read the uses of times that had not come when they were taken in, the latest first."""
+        ...
+
+    def drop_before(self, month: datetime) -> Sequence[str]:
+        """Drop the months of sightings before this one; return which.
+
+        From now on, a use of that time changes no count, but still first and last uses.
+        """
         ...
 
     def knows_file(self, digest: bytes) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from rollout.services.usage.importing import Imported, UsageImport
 from rollout.services.usage.naming import CallerNaming
+from rollout.services.usage.retention import UsageRetention
 from rollout.services.usage.service import Discovery, KeyUse, UsageService
 from rollout.services.usage.tally import Tally
 
@@ -19,5 +20,6 @@ __all__ = [
     "KeyUse",
     "Tally",
     "UsageImport",
+    "UsageRetention",
     "UsageService",
 ]

@@ -1,0 +1,8 @@
+"""``rollout usage``: who still uses what. Each module holds the commands about one thing."""
+
+from __future__ import annotations
+
+from rollout.cli.usage import callers, counts, keys
+from rollout.cli.usage.group import usage
+
+__all__ = ["callers", "counts", "keys", "usage"]

@@ -1,0 +1,85 @@
+"""The group, and what its commands have in common: options, filters, and long tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from rollout.cli.options import parse_instant
+from rollout.cli.output import err, print_list, say
+
+usage = typer.Typer(
+    name="usage", help="Who still uses keys, and through what.", no_args_is_help=True
+)
+
+TABLE_ROWS = 100  # that a person is shown
+MORE = f"These are the first {TABLE_ROWS}; --json lists all."
+
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=parse_instant, metavar="TIME", help="as of then: later uses do not count; else now"
+    ),
+]
+OfDeprecation = Annotated[
+    str | None,
+    typer.Option(
+        "--deprecation", metavar="NAME", help="keys in its scope, of accounts enrolled in it"
+    ),
+]
+OfCohort = Annotated[
+    str | None,
+    typer.Option("--cohort", metavar="DEPRECATION/COHORT", help="keys of accounts with its date"),
+]
+OfTier = Annotated[
+    str | None, typer.Option("--tier", metavar="NAME", help="keys of accounts of this tier")
+]
+OfIntegration = Annotated[
+    str | None,
+    typer.Option(
+        "--integration", metavar="NAME", help="keys that it has used; `any`: that one has"
+    ),
+]
+Prefix = Annotated[
+    str | None, typer.Option("--prefix", metavar="TEXT", help="keys whose ids begin so")
+]
+
+
+def parse_cohort(deprecation: str | None, cohort: str | None) -> tuple[str | None, str | None]:
+    """Return which deprecation, and which of its cohorts, are meant."""
+    if cohort is None:
+        return deprecation, None
+    of, slash, name = cohort.rpartition("/")
+    if not slash and deprecation is None:
+        raise typer.BadParameter(
+            f"{cohort!r} is a cohort of which deprecation? Write DEPRECATION/{cohort}"
+        )
+    if slash and deprecation not in (None, of):
+        raise typer.BadParameter(f"{cohort!r} is no cohort of {deprecation!r}")
+    return of if slash else deprecation, name
+
+
+def print_long(
+    items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
+) -> None:
+    """Print a list: all of it as JSON, its beginning as a table."""
+    every: Iterator[Mapping[str, Any]] = iter(items)
+    print_list(every if as_json else islice(every, TABLE_ROWS), columns, as_json=as_json)
+    if next(every, None):
+        err.print(MORE)
+
+
+def say_coverage(sentences: Iterable[str]) -> None:
+    """Say what the verdicts rest on."""
+    say(f"coverage: {'; '.join(sentences)}")
+
+
+def trend(recent: int, before: int) -> str:
+    """Write how calls have changed: ``+20 %``, ``new``, ``stopped``."""
+    if before == 0:
+        return "new" if recent else ""
+    return f"{recent / before - 1:+.0%}".replace("%", " %") if recent else "stopped"
