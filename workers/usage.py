@@ -1,4 +1,4 @@
-"""When uses are counted: every second, whatever the gateways have seen."""
+"""When uses are counted: every second, whatever the gateways have seen; names follow."""
 
 from __future__ import annotations
 
@@ -24,4 +24,18 @@ def collect(rollout: Rollout) -> int:
     return done.entries
 
 
-SWEEPS = (Sweep(name="rollout.usage.collect", every=1, run=collect),)
+def name(rollout: Rollout) -> int:
+    """Name those who have called lately."""
+    return rollout.naming.name_due()
+
+
+def drop(rollout: Rollout) -> int:
+    """Drop the months of sightings that need not be kept."""
+    return rollout.retention.drop_old()
+
+
+SWEEPS = (
+    Sweep(name="rollout.usage.collect", every=1, run=collect),
+    Sweep(name="rollout.usage.name", every=10, run=name),
+    Sweep(name="rollout.usage.drop", every=3600, run=drop),
+)

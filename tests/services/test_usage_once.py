@@ -24,8 +24,9 @@ from rollout.adapters.db.usage_events import EventNames
 from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.adapters.feeds import FEEDS, LogFormat
 from rollout.adapters.feeds.files import LogFile
+from rollout.adapters.signatures import load_signatures
 from rollout.domain.usage import Caller, Uses
-from rollout.services.usage import Tally, UsageImport
+from rollout.services.usage import CallerNaming, Tally, UsageImport
 from tests.support.database import digests, fresh_database, rows, run
 from tests.support.processes import environment, wait_until
 
@@ -66,7 +67,8 @@ def take(engine: Engine) -> Take:
 
 
 def content(engine: Engine) -> dict[str, str]:
-    """Digest all tables, but for the instants at which things were done."""
+    """Digest all tables, but for the instants at which things were done; all callers are named."""
+    CallerNaming(lambda: SqlUnitOfWork(engine), load_signatures).name_all()
     run(engine, "UPDATE feeds SET imported_at = 'epoch'")
     return digests(engine, without=BOOKKEEPING)
 

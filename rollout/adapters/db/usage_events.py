@@ -9,7 +9,7 @@ read again, or overlaps with another, brings names that are known, and a busy se
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate, pairwise
@@ -153,8 +153,12 @@ def union(*names: bytes) -> bytes:
     return np.unique(np.frombuffer(b"".join(names), NAME)).tobytes()
 
 
-def without(events: bytes, known: bytes) -> tuple[int, int]:
-    """Count the names that are not known, and how many of them were refused."""
-    names = np.frombuffer(events, NAME).astype(np.uint64)
-    new = names[~np.isin(names, np.frombuffer(known, NAME).astype(np.uint64))]
-    return len(new), int(np.count_nonzero(new & np.uint64(1)))
+def without(of_rows: Sequence[bytes], known: bytes) -> Iterator[tuple[int, int]]:
+    """Count, for each row, the names that are not known, and how many of them were refused."""
+    names = np.frombuffer(b"".join(of_rows), NAME).astype(np.uint64)
+    new = ~np.isin(names, np.frombuffer(known, NAME).astype(np.uint64))
+    refused = new & (names & np.uint64(1)).astype(bool)
+    ends = list(accumulate((len(events) // EVENT_BYTES for events in of_rows), initial=0))
+    so_far = [np.concatenate(([0], np.cumsum(which))).tolist() for which in (new, refused)]
+    for start, end in pairwise(ends):
+        yield so_far[0][end] - so_far[0][start], so_far[1][end] - so_far[1][start]

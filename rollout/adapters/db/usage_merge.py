@@ -191,8 +191,9 @@ def _recount(connection: Connection, feed: str) -> None:
     recounted: list[tuple[int, int, int]] = []
     for own_ids, hour, scope in hours:
         known = connection.execute(text(_KNOWN), {"scope": scope, "hour": hour}).scalar_one()
-        for row, events in connection.execute(text(_ROWS), {"own_ids": own_ids, "hour": hour}):
-            recounted.append((row, *without(events, known)))
+        rows = connection.execute(text(_ROWS), {"own_ids": own_ids, "hour": hour}).all()
+        new = without([row.events for row in rows], known)
+        recounted += [(row.row, *counts) for row, counts in zip(rows, new, strict=True)]
     connection.execute(text(_RECOUNTED))
     copy_rows(connection, "recounted", ("row", "count", "refused"), recounted)
     connection.execute(text(_RECOUNT))

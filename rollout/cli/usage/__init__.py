@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollout.cli.usage import callers, counts, keys
+from rollout.cli.usage import callers, counts, decisions, keys, survey
 from rollout.cli.usage.group import usage
 
-__all__ = ["callers", "counts", "keys", "usage"]
+__all__ = ["callers", "counts", "decisions", "keys", "survey", "usage"]
