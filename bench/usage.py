@@ -48,7 +48,8 @@ SELECT line.user, line.agent, line.address, line.hour, count(*), min(line.at), m
 
 SCAN_TRAIL = """
 SELECT e.userIdentity.accessKeyId AS key, e.userAgent, e.sourceIPAddress,
-       date_trunc('hour', e.eventTime)::varchar AS hour, count(*), min(e.eventTime)::varchar, max(e.eventTime)::varchar
+       date_trunc('hour', e.eventTime)::varchar AS hour, count(*),
+       min(e.eventTime)::varchar, max(e.eventTime)::varchar
   FROM (SELECT unnest(Records) AS e FROM read_json($files, maximum_object_size = 268435456))
  GROUP BY ALL
 """
