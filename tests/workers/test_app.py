@@ -26,6 +26,8 @@ NAMES = [
     "rollout.notices.reap",
     "rollout.notices.schedule",
     "rollout.usage.collect",
+    "rollout.usage.drop",
+    "rollout.usage.name",
 ]
 
 
