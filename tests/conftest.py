@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc  # noqa: F401 - pytest would import it in the midst of hearing of a leak
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rollout.adapters.deprecation_file.fields import DURATION, LONGEST, YEARS
+from rollout.adapters.yaml_file.fields import DURATION, LONGEST, YEARS
 from rollout.cli.session import read_settings
 
 

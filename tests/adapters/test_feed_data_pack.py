@@ -15,9 +15,9 @@ from rollout.adapters.feeds.mapped import load_map
 from rollout.domain.errors import BadInput
 from rollout.domain.usage import Sighting
 from rollout.services.ports import Keyless, LastUse, Reading, Unreadable, UsageFeed
+from tests.support.credential_reports import ANSWERS, FOLDER, MADE
 
 MAPS = Path(__file__).parents[2] / "docs" / "maps"
-REPORTS = "iam-credential-report"
 
 
 def feed(name: str) -> UsageFeed:
@@ -297,42 +297,20 @@ def judged(uses: list[LastUse], clock: datetime) -> tuple[int, int, int, int]:
     return len(active), recent, len(ages) - recent, len(active) - len(ages)
 
 
-GENERATED = {
-    "eight.csv": "2016-11-25T14:30:42Z",
-    "one-two-keys.csv": "2018-12-02T01:18:49Z",
-    "two-future.csv": "2021-02-04T15:24:53Z",
-    "one-upper.csv": "2020-04-02T16:20:57Z",
-    "one-never.csv": "2018-06-01T00:03:25Z",
-}
-
-
 @pytest.mark.parametrize(
     ("file", "clock", "expected"),
-    [
-        ("eight.csv", "2016-11-25T14:30:42Z", (8, 3, 1, 4)),
-        ("eight.csv", "2016-12-25T09:33:00Z", (8, 3, 1, 4)),
-        ("eight.csv", "2016-12-25T09:33:01Z", (8, 2, 2, 4)),
-        ("eight.csv", "2017-02-22T23:07:48Z", (8, 0, 4, 4)),
-        ("one-two-keys.csv", "2018-12-02T01:18:49Z", (2, 2, 0, 0)),
-        ("one-two-keys.csv", "2021-02-04T15:24:53Z", (2, 0, 2, 0)),
-        ("two-future.csv", "2021-02-04T15:24:53Z", (1, 0, 0, 1)),
-        ("two-future.csv", "2016-11-25T14:30:42Z", (1, 0, 0, 1)),
-        ("one-upper.csv", "2020-04-02T16:20:57Z", (2, 1, 1, 0)),
-        ("one-upper.csv", "2021-02-04T15:24:53Z", (2, 0, 2, 0)),
-        ("one-never.csv", "2018-06-01T00:03:25Z", (1, 0, 0, 1)),
-        ("one-never.csv", "2021-02-04T15:24:53Z", (1, 0, 0, 1)),
-    ],
+    ANSWERS,
 )
 def test_the_numbers_of_a_credential_report_follow_from_its_last_uses(
     shared_data: Path, file: str, clock: str, expected: tuple[int, int, int, int]
 ) -> None:
-    report = CredentialReport(as_of=instant(GENERATED[file]))
-    readings = list(report.read(LogFile(shared_data / REPORTS / file)))
+    report = CredentialReport(as_of=instant(MADE[file]))
+    readings = list(report.read(LogFile(shared_data / FOLDER / file)))
     uses = [reading for reading in readings if isinstance(reading, LastUse)]
 
     assert not any(isinstance(reading, Unreadable) for reading in readings)
     assert judged(uses, instant(clock)) == expected
-    assert {use.as_of for use in uses} == {instant(GENERATED[file])}
+    assert {use.as_of for use in uses} == {instant(MADE[file])}
 
 
 @pytest.mark.parametrize(
@@ -346,7 +324,7 @@ def test_the_numbers_of_a_credential_report_follow_from_its_last_uses(
 def test_without_its_time_a_report_counts_as_of_the_newest_use_and_never_as_of_2099(
     shared_data: Path, file: str, as_of: str
 ) -> None:
-    readings = list(CredentialReport().read(LogFile(shared_data / REPORTS / file)))
+    readings = list(CredentialReport().read(LogFile(shared_data / FOLDER / file)))
 
     assert {r.as_of for r in readings if isinstance(r, LastUse)} == {instant(as_of)}
 
@@ -356,13 +334,13 @@ def test_a_report_that_tells_of_no_use_is_refused_until_its_time_is_given(
     shared_data: Path, file: str
 ) -> None:
     with pytest.raises(BadInput, match="nothing says when it was made"):
-        list(CredentialReport().read(LogFile(shared_data / REPORTS / file)))
+        list(CredentialReport().read(LogFile(shared_data / FOLDER / file)))
 
 
 def test_the_keys_of_a_report_are_named_by_user_and_slot_under_their_account(
     shared_data: Path,
 ) -> None:
-    readings = list(CredentialReport().read(LogFile(shared_data / REPORTS / "eight.csv")))
+    readings = list(CredentialReport().read(LogFile(shared_data / FOLDER / "eight.csv")))
 
     root = readings[0]
     assert isinstance(root, LastUse)

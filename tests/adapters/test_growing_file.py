@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from rollout.adapters.feeds.growing import GrowingFile
 
+Follow = Callable[..., GrowingFile]
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "access.log"
+
+
+@pytest.fixture
+def follow(path: Path) -> Iterator[Follow]:
+    """Follow the log from a position."""
+    with ExitStack() as stack:
+
+        def open_at(position: str = "") -> GrowingFile:
+            log = GrowingFile(path, position)
+            stack.callback(log.close)
+            return log
+
+        yield open_at
 
 
 def write(path: Path, text: str) -> None:
@@ -27,8 +44,8 @@ def read(log: GrowingFile) -> list[tuple[int, bytes]]:
     return found
 
 
-def test_lines_come_when_they_are_finished(path: Path) -> None:
-    log = GrowingFile(path, "")
+def test_lines_come_when_they_are_finished(follow: Follow, path: Path) -> None:
+    log = follow()
     assert read(log) == []
 
     write(path, "one\ntw")
@@ -38,8 +55,8 @@ def test_lines_come_when_they_are_finished(path: Path) -> None:
     assert read(log) == []
 
 
-def test_a_renamed_file_is_read_to_its_end_before_the_new_one(path: Path) -> None:
-    log = GrowingFile(path, "")
+def test_a_renamed_file_is_read_to_its_end_before_the_new_one(follow: Follow, path: Path) -> None:
+    log = follow()
     write(path, "one\n")
     assert read(log) == [(1, b"one\n")]
 
@@ -50,8 +67,8 @@ def test_a_renamed_file_is_read_to_its_end_before_the_new_one(path: Path) -> Non
     assert read(log) == [(2, b"two\n"), (3, b"the end"), (1, b"new\n")]
 
 
-def test_a_file_that_is_cut_to_nothing_begins_anew(path: Path) -> None:
-    log = GrowingFile(path, "")
+def test_a_file_that_is_cut_to_nothing_begins_anew(follow: Follow, path: Path) -> None:
+    log = follow()
     write(path, "one\ntwo\n")
     read(log)
 
@@ -60,27 +77,29 @@ def test_a_file_that_is_cut_to_nothing_begins_anew(path: Path) -> None:
     assert read(log) == [(1, b"new\n")]
 
 
-def test_reading_goes_on_after_a_restart_where_it_had_come(path: Path) -> None:
+def test_reading_goes_on_after_a_restart_where_it_had_come(follow: Follow, path: Path) -> None:
     write(path, "one\n" * 200)
-    log = GrowingFile(path, "")
+    log = follow()
     read(log)
     write(path, "two\n")
 
-    assert read(GrowingFile(path, log.position)) == [(201, b"two\n")]
+    assert read(follow(log.position)) == [(201, b"two\n")]
 
 
-def test_another_file_in_its_place_is_read_from_its_beginning(path: Path) -> None:
+def test_another_file_in_its_place_is_read_from_its_beginning(follow: Follow, path: Path) -> None:
     write(path, "one\n" * 200)
-    log = GrowingFile(path, "")
+    log = follow()
     read(log)
 
     path.write_text("another\n" * 400)  # the same inode
 
-    assert read(GrowingFile(path, log.position))[0][0] == 1
+    assert read(follow(log.position))[0][0] == 1
 
 
 @pytest.mark.parametrize("position", ["", "nonsense", "1:2:3:4", "::::::"])
-def test_a_position_that_says_nothing_begins_at_the_beginning(path: Path, position: str) -> None:
+def test_a_position_that_says_nothing_begins_at_the_beginning(
+    follow: Follow, path: Path, position: str
+) -> None:
     write(path, "one\n")
 
-    assert read(GrowingFile(path, position)) == [(1, b"one\n")]
+    assert read(follow(position)) == [(1, b"one\n")]

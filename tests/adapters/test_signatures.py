@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.user_agents import LABELLED, crawlers, parser_tests, wrongly_named
-from rollout.adapters.deprecation_file.document import MAX_BYTES
 from rollout.adapters.signatures import load_signatures
 from rollout.adapters.signatures.load import faulty_examples, shipped_entries
+from rollout.adapters.yaml_file.document import MAX_BYTES
 from rollout.cli.demo.traffic import INTEGRATIONS, OWN_CODE
 from rollout.domain.errors import BadInput, BadRows
 from rollout.domain.usage import SignatureKind, UserAgentKind

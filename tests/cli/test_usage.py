@@ -18,15 +18,9 @@ from rollout.services.usage import CallerNaming, UsageImport
 from tests.support.campaign import Campaign
 from tests.support.cast import NOW
 from tests.support.command_line import CommandLine
+from tests.support.credential_reports import ANSWERS, FOLDER, MADE
 from tests.support.database import digests, run
 
-REPORTS = {
-    "eight.csv": "2016-11-25T14:30:42Z",
-    "one-two-keys.csv": "2018-12-02T01:18:49Z",
-    "two-future.csv": "2021-02-04T15:24:53Z",
-    "one-upper.csv": "2020-04-02T16:20:57Z",
-    "one-never.csv": "2018-06-01T00:03:25Z",
-}
 CALLS = (
     ("k-acme-1", "Zapier", "10.0.0.1", 1),
     ("k-acme-1", "Zapier", "10.0.0.2", 2),
@@ -67,26 +61,13 @@ def ids(cli: CommandLine, *filters: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("report", "clock", "counts"),
-    [
-        ("eight.csv", "2016-11-25T14:30:42Z", (8, 3, 1, 4)),
-        ("eight.csv", "2016-12-25T09:33:00Z", (8, 3, 1, 4)),
-        ("eight.csv", "2016-12-25T09:33:01Z", (8, 2, 2, 4)),
-        ("eight.csv", "2017-02-22T23:07:48Z", (8, 0, 4, 4)),
-        ("one-two-keys.csv", "2018-12-02T01:18:49Z", (2, 2, 0, 0)),
-        ("one-two-keys.csv", "2021-02-04T15:24:53Z", (2, 0, 2, 0)),
-        ("two-future.csv", "2021-02-04T15:24:53Z", (1, 0, 0, 1)),
-        ("two-future.csv", "2016-11-25T14:30:42Z", (1, 0, 0, 1)),
-        ("one-upper.csv", "2020-04-02T16:20:57Z", (2, 1, 1, 0)),
-        ("one-upper.csv", "2021-02-04T15:24:53Z", (2, 0, 2, 0)),
-        ("one-never.csv", "2018-06-01T00:03:25Z", (1, 0, 0, 1)),
-        ("one-never.csv", "2021-02-04T15:24:53Z", (1, 0, 0, 1)),
-    ],
+    ANSWERS,
 )
 def test_a_credential_report_says_how_many_keys_were_used_as_of_any_clock(
     cli: CommandLine, shared_data: Path, report: str, clock: str, counts: tuple[int, ...]
 ) -> None:
-    path = shared_data / "iam-credential-report" / report
-    taken = ("--format", "aws-credential-report", "--as-of", REPORTS[report], "--discover")
+    path = shared_data / FOLDER / report
+    taken = ("--format", "aws-credential-report", "--as-of", MADE[report], "--discover")
     assert cli("import", "usage", *taken, path).code == 0
 
     total = cli("usage", "summary", "--at", clock, "--json").json["total"]

@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from rollout.domain.usage import (
     EVENT_BYTES,
-    USAGE_FRESH,
-    USAGE_WINDOW,
-    Coverage,
-    Feed,
-    History,
     Source,
-    Usage,
     Uses,
-    judge_usage,
     mark,
     normalise_user_agent,
 )
@@ -27,33 +20,6 @@ from rollout.domain.usage import (
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-
-
-LONG_AGO = NOW - 90 * DAY
-
-
-@pytest.mark.parametrize(
-    ("last_seen", "feeds", "usage"),
-    [
-        (NOW - 30 * DAY, (), Usage.IN_USE),  # a use is evidence by itself
-        (NOW + DAY, (), Usage.IN_USE),  # the log's clock is ahead
-        (NOW - 30 * DAY - SECOND, ((LONG_AGO, NOW - DAY),), Usage.UNUSED),
-        (None, ((NOW - 30 * DAY, NOW - 2 * DAY),), Usage.UNUSED),
-        (None, ((LONG_AGO, NOW - 2 * DAY - SECOND),), Usage.UNKNOWN),  # the feed is stale
-        (None, ((NOW - 30 * DAY + SECOND, NOW),), Usage.UNKNOWN),  # it has only just begun
-        (None, ((LONG_AGO, NOW - 9 * DAY), (NOW - DAY, NOW)), Usage.UNKNOWN),  # neither of two
-        (None, (), Usage.UNKNOWN),  # no feed at all
-    ],
-)
-def test_silence_is_evidence_only_if_a_feed_was_listening_throughout(
-    last_seen: datetime | None, feeds: tuple[tuple[datetime, datetime], ...], usage: Usage
-) -> None:
-    coverage = Coverage(tuple(Feed("f", None, complete=True, reported=(span,)) for span in feeds))
-    judged = judge_usage(
-        History(last_seen), coverage, now=NOW, window=USAGE_WINDOW, fresh=USAGE_FRESH
-    )
-
-    assert judged.usage is usage
 
 
 @pytest.mark.parametrize(

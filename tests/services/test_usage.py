@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,9 @@ from rollout.adapters.feeds.files import LogFile
 from rollout.domain.errors import BadInput, BadRows
 from rollout.domain.usage import Usage
 from rollout.services.ports import Counts
+from rollout.services.ports.usage_questions import KeyFilter
 from rollout.services.usage import Discovery, Tally, UsageImport, UsageService
+from rollout.services.usage.questions import KeyUse, UsageQuestions
 from tests.support.database import set_clock
 
 CLOUDTRAIL, COMBINED = LogFormat.CLOUDTRAIL, LogFormat.COMBINED
@@ -47,12 +49,20 @@ ORDER BY 1, 2
 TABLES = ["sightings", "sources", "key_usage", "usage_seen", "usage_files", "feeds", "keys"]
 
 Import = Callable[..., Tally | None]
+Keys = Callable[..., Iterator[KeyUse]]
 
 
 @pytest.fixture
 def usage(start: Callable[[], SqlUnitOfWork], engine: Engine) -> UsageService:
     set_clock(engine, NOW)
     return UsageService(start)
+
+
+@pytest.fixture
+def keys(start: Callable[[], SqlUnitOfWork], engine: Engine) -> Keys:
+    """Read what is known of keys."""
+    set_clock(engine, NOW)
+    return UsageQuestions(start).keys
 
 
 @pytest.fixture
@@ -113,7 +123,7 @@ def discover(usage: UsageService) -> Discovery:
 
 
 def test_the_stratus_log_gives_each_key_its_account_counts_and_times(
-    shared_data: Path, usage: UsageService, take: Import
+    shared_data: Path, keys: Keys, usage: UsageService, take: Import
 ) -> None:
     truth = json.loads((shared_data / "truth.json").read_text())["cloudtrail-stratus"]["keys"]
 
@@ -133,7 +143,7 @@ def test_the_stratus_log_gives_each_key_its_account_counts_and_times(
             known(key.row.first_seen),
             known(key.row.history.last_seen),
         )
-        for key in usage.key_uses()
+        for key in keys()
     } == {
         key_id: (key["account"], key["events"], key["errors"], key["first"], key["last"])
         for key_id, key in truth.items()
@@ -172,6 +182,7 @@ def test_events_with_addresses_that_are_none_are_kept(
 def test_use_within_30_days_is_judged_by_the_databases_clock(
     shared_data: Path,
     engine: Engine,
+    keys: Keys,
     usage: UsageService,
     take: Import,
     now: str,
@@ -186,7 +197,7 @@ def test_use_within_30_days_is_judged_by_the_databases_clock(
             assert now < "2024-12"
     discover(usage)
 
-    judged = [key.judged.usage for key in usage.key_uses() if key.row.key_id.startswith("AKIA")]
+    judged = [key.judged.usage for key in keys() if key.row.key_id.startswith("AKIA")]
 
     assert judged.count(Usage.IN_USE) == used
     assert len(judged) - judged.count(Usage.IN_USE) == older
@@ -475,18 +486,22 @@ def ids(keys: Iterable[Any]) -> list[str]:
 
 
 def test_an_unknown_key_is_kept_aside_until_it_is_registered_and_then_counts_at_once(
-    engine: Engine, usage: UsageService, take: Import, write: Callable[..., Path]
+    engine: Engine,
+    keys: Keys,
+    usage: UsageService,
+    take: Import,
+    write: Callable[..., Path],
 ) -> None:
     take(write("1", ("k1", "a", 1, "acme"), ("k2", "b", 1, "acme")))
 
     assert usage.unknown_keys(1) == (2, ["k1"])
-    assert ids(usage.key_uses()) == []
-    assert ids(usage.key_uses(registered=False)) == ["k1", "k2"]
+    assert ids(keys()) == []
+    assert ids(keys(KeyFilter(registered=False))) == ["k1", "k2"]
 
     register(engine, "k2")
 
     assert usage.unknown_keys(5) == (1, ["k1"])
-    (key,) = usage.key_uses()
+    (key,) = keys()
     assert (key.row.key_id, key.row.count, key.judged.usage) == ("k2", 1, Usage.IN_USE)
 
 
@@ -509,6 +524,7 @@ def test_discovery_adopts_keys_of_logs_that_were_taken_in_before(
 
 @pytest.mark.parametrize("accounts", [("acme", "zeta"), ("zeta", "acme"), ("", "")])
 def test_a_key_without_one_account_that_logs_agree_on_stays_aside(
+    keys: Keys,
     usage: UsageService,
     take: Import,
     write: Callable[..., Path],
@@ -518,7 +534,7 @@ def test_a_key_without_one_account_that_logs_agree_on_stays_aside(
         take(write(f"{number}", ("k", f"{number}", 1, account)))
 
     assert discover(usage) == Discovery(accounts=0, keys=0)
-    (key,) = usage.key_uses(registered=False)
+    (key,) = keys(KeyFilter(registered=False))
     assert key.row.account_id is None
 
 
@@ -532,20 +548,20 @@ def test_a_log_that_names_no_account_does_not_unname_it(
 
 
 def test_a_silent_key_is_unused_while_a_feed_listens_and_unknown_when_it_stops(
-    engine: Engine, usage: UsageService, take: Import, write: Callable[..., Path]
+    engine: Engine, keys: Keys, take: Import, write: Callable[..., Path]
 ) -> None:
     register(engine, "silent", "used")
-    assert {key.judged.usage for key in usage.key_uses()} == {Usage.UNKNOWN}
+    assert {key.judged.usage for key in keys()} == {Usage.UNKNOWN}
 
     day = 24 * 60
     take(write("1", *(("used", f"{n}", 60 - n * day, "acme") for n in range(32))))
-    assert {key.row.key_id: key.judged.usage for key in usage.key_uses()} == {
+    assert {key.row.key_id: key.judged.usage for key in keys()} == {
         "silent": Usage.UNUSED,
         "used": Usage.IN_USE,
     }
 
     set_clock(engine, NOW + timedelta(days=2, seconds=1))
-    assert {key.row.key_id: key.judged.usage for key in usage.key_uses()} == {
+    assert {key.row.key_id: key.judged.usage for key in keys()} == {
         "silent": Usage.UNKNOWN,
         "used": Usage.IN_USE,
     }

@@ -22,6 +22,7 @@ from rollout.adapters.signatures import load_signatures
 from rollout.domain.errors import BadInput, Conflict, NotFound
 from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.usage import CallerNaming, UsageImport, UsageService
+from rollout.services.usage.questions import UsageQuestions
 from tests.support.cast import PLAN
 from tests.support.database import rows, run, set_clock
 
@@ -142,7 +143,7 @@ def test_one_key_may_serve_several_integrations(
 
     call(("acme", "Zapier", "10.0.0.1", 0), ("acme", "Segment.io/1.0", "10.0.0.2", 0))
 
-    (key,) = UsageService(start).key_uses()
+    (key,) = UsageQuestions(start).keys()
     assert key.row.integrations == ("Segment", "Zapier")
 
 

@@ -10,7 +10,6 @@ from operator import itemgetter
 from sqlalchemy import Connection, text
 
 from rollout.adapters.db.coverage import read_coverage
-from rollout.adapters.db.histories import OF_KEY, history
 from rollout.adapters.db.usage_events import EventNames
 from rollout.adapters.db.usage_files import claim, find
 from rollout.adapters.db.usage_merge import merge_staged
@@ -24,7 +23,6 @@ from rollout.services.ports import usage as ports
 from rollout.services.ports.usage import (
     AheadRow,
     ImportedFile,
-    KeyRow,
     Merged,
     SourceRow,
     UnknownKey,
@@ -46,23 +44,7 @@ ON CONFLICT (key_id) DO UPDATE SET
                          ELSE coalesce(known.named_account, excluded.named_account) END,
     attested_at = greatest(known.attested_at, excluded.attested_at)
 """
-_INTEGRATIONS = """
-array(SELECT DISTINCT n.integration FROM key_sources x JOIN named_sources n USING (source_id)
-       WHERE x.key_id = u.key_id AND n.integration IS NOT NULL ORDER BY 1) AS integrations
-"""
 _UNREGISTERED = "key_usage u WHERE NOT EXISTS (SELECT FROM keys k WHERE k.key_id = u.key_id)"
-
-REGISTERED = f"""
-SELECT k.key_id, k.account_id, k.kind, k.status, coalesce(u.count, 0) AS uses,
-       coalesce(u.refused, 0) AS refused, u.first_seen, {OF_KEY}, {_INTEGRATIONS}
-  FROM keys k LEFT JOIN key_usage u ON u.key_id = k.key_id
- WHERE k.key_id > :after ORDER BY k.key_id LIMIT :limit
-"""
-SEEN_ONLY = f"""
-SELECT u.key_id, nullif(u.named_account, '') AS account_id, NULL AS kind, NULL AS status,
-       u.count AS uses, u.refused, u.first_seen, {OF_KEY}, {_INTEGRATIONS}
-  FROM {_UNREGISTERED} AND u.key_id > :after ORDER BY u.key_id LIMIT :limit
-"""
 
 
 class SqlUsage:
@@ -192,31 +174,6 @@ class SqlUsage:
     def coverage(self) -> Coverage:
         """Return what the feeds cover."""
         return read_coverage(self._connection)
-
-    def keys(self, after: str, limit: int) -> Sequence[KeyRow]:
-        """Read the next registered keys in the order of their ids, used or not."""
-        return self._key_rows(REGISTERED, after, limit)
-
-    def unregistered_keys(self, after: str, limit: int) -> Sequence[KeyRow]:
-        """Read the next keys that were seen but never registered, in the order of their ids."""
-        return self._key_rows(SEEN_ONLY, after, limit)
-
-    def _key_rows(self, query: str, after: str, limit: int) -> Sequence[KeyRow]:
-        rows = self._connection.execute(text(query), {"after": after, "limit": limit})
-        return [
-            KeyRow(
-                key_id=row.key_id,
-                account_id=row.account_id,
-                kind=row.kind,
-                status=row.status,
-                count=row.uses,
-                refused=row.refused,
-                first_seen=row.first_seen,
-                history=history(row),
-                integrations=tuple(row.integrations),
-            )
-            for row in rows
-        ]
 
     def sources(self) -> Sequence[SourceRow]:
         """Read all sources, the busiest first."""

@@ -8,7 +8,9 @@ read again, or overlaps with another, brings names that are known, and a busy se
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,7 +80,7 @@ class EventNames:
     def __init__(self) -> None:
         self._hours: dict[tuple[bool, datetime], _Hour] = {}
         self._aside: dict[tuple[bool, datetime], Path] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
 
     def number(self, uses: Mapping[Caller, Uses]) -> Iterator[Counted]:
         """Give the next uses of the log their names; an id of the log's own counts once."""
@@ -139,10 +141,11 @@ class EventNames:
             if held <= IN_MEMORY:
                 return
             if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="rollout-import-")
+                self._folder = Path(tempfile.mkdtemp(prefix="rollout-import-"))
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
             hour = self._hours.pop(key)
             held -= len(hour)
-            path = Path(self._folder.name) / f"{key[1]:%Y%m%d%H}-{key[0]}.npz"
+            path = self._folder / f"{key[1]:%Y%m%d%H}-{key[0]}.npz"
             digests, times = hour.merge()
             np.savez(path, digests=digests, times=times)
             self._aside[key] = path

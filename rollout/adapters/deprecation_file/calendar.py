@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import time
 
-from rollout.adapters.deprecation_file.document import Value
-from rollout.adapters.deprecation_file.fields import clock_time, day, one_of, text
-from rollout.adapters.deprecation_file.shape import Field, Shape, defaults, list_of, read_fields
 from rollout.adapters.holidays import holiday_finder
+from rollout.adapters.yaml_file.document import Value
+from rollout.adapters.yaml_file.fields import clock_time, day, one_of, text
+from rollout.adapters.yaml_file.shape import Field, Shape, defaults, list_of, read_fields
 from rollout.domain.calendar import zone_info
 from rollout.domain.errors import BadInput
 from rollout.domain.plan import ACCOUNT_ZONE, CalendarRules, Freeze

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rollout.adapters.deprecation_file.document import MAX_PARTS, Problem, UnusableError, Value
-from rollout.adapters.deprecation_file.fields import (
+from rollout.adapters.yaml_file.document import MAX_PARTS, Problem, UnusableError, Value
+from rollout.adapters.yaml_file.fields import (
     day_or_instant,
     duration,
     identifier,
@@ -14,7 +14,7 @@ from rollout.adapters.deprecation_file.fields import (
     one_of,
     percent,
 )
-from rollout.adapters.deprecation_file.shape import Field, Shape, list_of, read_fields, unique
+from rollout.adapters.yaml_file.shape import Field, Shape, list_of, read_fields, unique
 from rollout.domain.plan import Cohort, Selector, covers
 from rollout.domain.usage import Usage
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from rollout.adapters.deprecation_file.calendar import calendar, default_calendar
 from rollout.adapters.deprecation_file.cohorts import cohorts
-from rollout.adapters.deprecation_file.document import Problem, UnusableError, Value, load, shown
-from rollout.adapters.deprecation_file.fields import (
+from rollout.adapters.yaml_file.document import Problem, UnusableError, Value, load, shown
+from rollout.adapters.yaml_file.fields import (
     day,
     duration,
     name,
@@ -20,7 +20,7 @@ from rollout.adapters.deprecation_file.fields import (
     whole_number,
     yes_or_no,
 )
-from rollout.adapters.deprecation_file.shape import (
+from rollout.adapters.yaml_file.shape import (
     Check,
     Field,
     Read,

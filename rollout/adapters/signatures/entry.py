@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from rollout.adapters.deprecation_file.document import Value, shown
-from rollout.adapters.deprecation_file.fields import one_of, text, url, yes_or_no
-from rollout.adapters.deprecation_file.shape import Field, Shape, list_of, read_fields
+from rollout.adapters.yaml_file.document import Value, shown
+from rollout.adapters.yaml_file.fields import one_of, text, url, yes_or_no
+from rollout.adapters.yaml_file.shape import Field, Shape, list_of, read_fields
 from rollout.domain.usage.name_patterns import fault_of_pattern
 from rollout.domain.usage.published_ranges import Network, is_special
 from rollout.domain.usage.signatures import Signature, SignatureKind

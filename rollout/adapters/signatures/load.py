@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from rollout.adapters.deprecation_file.document import Problem, UnusableError, Value, load, shown
-from rollout.adapters.deprecation_file.fields import text
-from rollout.adapters.deprecation_file.shape import Field, Shape, list_of, read_fields, unique
 from rollout.adapters.signatures.entry import Entry, entry
+from rollout.adapters.yaml_file.document import Problem, UnusableError, Value, load, shown
+from rollout.adapters.yaml_file.fields import text
+from rollout.adapters.yaml_file.shape import Field, Shape, list_of, read_fields, unique
 from rollout.domain.errors import BadInput, BadRows
 from rollout.domain.usage.signatures import Signatures
 

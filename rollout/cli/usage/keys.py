@@ -25,7 +25,7 @@ from rollout.cli.usage.group import (
 )
 from rollout.domain.usage import Usage
 from rollout.services.ports.usage_questions import KeyFilter
-from rollout.services.usage import KeyUse
+from rollout.services.usage.questions import KeyUse
 
 KEY_COLUMNS = (
     *("key_id", "account_id", "kind", "status", "usage", "count", "refused"),

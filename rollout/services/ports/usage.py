@@ -175,14 +175,6 @@ class UsageRepository(Protocol):
         """Return what the feeds cover."""
         ...
 
-    def keys(self, after: str, limit: int) -> Sequence[KeyRow]:
-        """Read the next registered keys in the order of their ids, used or not."""
-        ...
-
-    def unregistered_keys(self, after: str, limit: int) -> Sequence[KeyRow]:
-        """Read the next keys that were seen but never registered, in the order of their ids."""
-        ...
-
     def sources(self) -> Sequence[SourceRow]:
         """Read all sources, the busiest first."""
         ...

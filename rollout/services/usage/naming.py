@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from rollout.domain.audit import Fact
 from rollout.domain.errors import BadInput, Conflict, NotFound
 from rollout.domain.usage import Signatures
-from rollout.domain.usage.fan_out import Fingerprint, infer
+from rollout.domain.usage.fan_out import Fingerprint
+from rollout.domain.usage.taking import take_for
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.callers import Decision, DueCaller, NamedCaller, TellingSource
 
@@ -100,18 +101,12 @@ class CallerNaming:
 
     def _taken_for(self, seen: DueCaller, decisions: Mapping[str, Decision]) -> NamedCaller:
         kind = self._signatures.kind_of(seen.example)
-        named = self._signatures.identify(seen.example)
-        if named is not None:
-            name = _decided(decisions, named.name, named.name)
-            found = ("signature", named.confidence, named.reasons)
-            return NamedCaller(seen, kind, named.name, *found, integration=name)
-        inferred = infer(_fingerprint(seen, kind))
-        if inferred is None:
-            return NamedCaller(seen, kind, None, None, 0.0, (), integration=None)
-        candidate = seen.user_agent
-        name = _decided(decisions, candidate, candidate if inferred.may_name else None)
-        found = ("fan_out", inferred.confidence, inferred.reasons)
-        return NamedCaller(seen, kind, candidate, *found, integration=name)
+        taken = take_for(self._signatures, seen.example, _fingerprint(seen, kind))
+        name = taken.candidate if taken.sure else None
+        if taken.candidate is not None:
+            name = _decided(decisions, taken.candidate, name)
+        found = (taken.candidate, taken.how, taken.confidence, taken.reasons)
+        return NamedCaller(seen, kind, *found, integration=name)
 
     def _sources(
         self, telling: Sequence[TellingSource], decisions: Mapping[str, Decision]

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from rollout.domain.audit import Fact
-from rollout.domain.usage import (
-    USAGE_FRESH,
-    USAGE_WINDOW,
-    Coverage,
-    History,
-    Judgement,
-    judge_usage,
-)
 from rollout.services.plan.late_keys import reopen
-from rollout.services.ports import StartUnitOfWork, UnitOfWork
-from rollout.services.ports.usage import AheadRow, KeyRow, SourceRow
+from rollout.services.ports import StartUnitOfWork
+from rollout.services.ports.usage import AheadRow, SourceRow
 
-PAGE = 10_000  # rows read at a time
-
-
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """A key, and what we may conclude about its use as of ``now``."""
-
-    row: KeyRow
-    judged: Judgement
+PAGE = 10_000  # keys registered at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +22,7 @@ class Discovery:
 
 
 class UsageService:
-    """Says who still uses what, and registers the keys that only logs know."""
+    """Registers the keys that only logs know, and says who calls and what was set aside."""
 
     def __init__(self, start: StartUnitOfWork) -> None:
         self._start = start
@@ -68,19 +51,6 @@ class UsageService:
         with self._start() as uow:
             return uow.usage.unknown_keys(limit)
 
-    def key_uses(self, *, registered: bool = True) -> Iterator[KeyUse]:
-        """Read keys in the order of their ids: those we know, or those that only logs know."""
-        after = ""
-        while True:
-            with self._start() as uow:
-                read = uow.usage.keys if registered else uow.usage.unregistered_keys
-                page = read(after, PAGE)
-                judge = _judge(uow)
-            yield from (KeyUse(row, judge(row.history)) for row in page)
-            if len(page) < PAGE:
-                return
-            after = page[-1].key_id
-
     def ahead(self) -> Sequence[AheadRow]:
         """Read the uses that were set aside because their time had not come."""
         with self._start() as uow:
@@ -90,11 +60,3 @@ class UsageService:
         """Read who calls, the busiest first."""
         with self._start() as uow:
             return uow.usage.sources()
-
-
-def _judge(uow: UnitOfWork) -> Callable[[History], Judgement]:
-    now: datetime = uow.now()
-    coverage: Coverage = uow.usage.coverage()
-    return lambda history: judge_usage(
-        history, coverage, now=now, window=USAGE_WINDOW, fresh=USAGE_FRESH
-    )

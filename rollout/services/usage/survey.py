@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from rollout.domain.usage import Named, Sighting, Signatures, normalise_user_agent
-from rollout.domain.usage.fan_out import Fingerprint, infer
+from rollout.domain.usage import Sighting, Signatures, normalise_user_agent
+from rollout.domain.usage.fan_out import Fingerprint
+from rollout.domain.usage.taking import Taken, take_for
 from rollout.services.ports import Keyless, LastUse, Log, Unreadable, UsageFeed
 
 
@@ -86,41 +87,36 @@ class Survey:
 
     def callers(self) -> list[Surveyed]:
         """Return who called, the busiest first; programs of one integration are one caller."""
-        parties: dict[tuple[str, bool], tuple[_Seen, Named | None, str | None]] = {}
+        parties: dict[tuple[str, bool], tuple[_Seen, Taken]] = {}
         for program, seen in self._programs.items():
-            named, kind = self._name(program, seen)
-            key = (named.name if named else program, named is not None)
-            if key in parties:
-                parties[key][0].merge(seen)
+            taken = self._take_for(program, seen)
+            name = taken.candidate if taken.sure and taken.candidate else program
+            if (name, taken.sure) in parties:
+                parties[name, taken.sure][0].merge(seen)
             else:
-                parties[key] = (seen, named, kind)
-        surveyed = [_surveyed(key[0], *party) for key, party in parties.items()]
+                parties[name, taken.sure] = (seen, taken)
+        surveyed = [_surveyed(name, *party) for (name, _), party in parties.items()]
         return sorted(surveyed, key=lambda one: (-one.requests, one.name))
 
-    def _name(self, program: str, seen: _Seen) -> tuple[Named | None, str | None]:
+    def _take_for(self, program: str, seen: _Seen) -> Taken:
         example = min(seen.user_agents, default="")
-        named = self._signatures.identify(example)
-        if named is not None:
-            return named, "signature"
+        return take_for(self._signatures, example, self._fingerprint(program, example, seen))
+
+    def _fingerprint(self, program: str, example: str, seen: _Seen) -> Fingerprint | None:
         if seen.first is None or seen.last is None:
-            return None, None
+            return None
         through = Counter(network for networks in seen.accounts.values() for network in networks)
-        inferred = infer(
-            Fingerprint(
-                user_agent=program,
-                kind=self._signatures.kind_of(example),
-                accounts=len(seen.accounts),
-                keys=len(seen.keys),
-                networks=len(seen.networks),
-                busiest_network_accounts=max(through.values(), default=0),
-                active_days=len(seen.days),
-                first_at=seen.first,
-                last_at=seen.last,
-            )
+        return Fingerprint(
+            user_agent=program,
+            kind=self._signatures.kind_of(example),
+            accounts=len(seen.accounts),
+            keys=len(seen.keys),
+            networks=len(seen.networks),
+            busiest_network_accounts=max(through.values(), default=0),
+            active_days=len(seen.days),
+            first_at=seen.first,
+            last_at=seen.last,
         )
-        if inferred is None or not inferred.may_name:
-            return None, None
-        return Named(program, inferred.confidence, inferred.reasons), "fan_out"
 
 
 def _note(seen: _Seen, reading: Sighting | Keyless) -> None:
@@ -136,12 +132,12 @@ def _note(seen: _Seen, reading: Sighting | Keyless) -> None:
         seen.accounts[reading.account_id].add(reading.network)
 
 
-def _surveyed(name: str, seen: _Seen, named: Named | None, kind: str | None) -> Surveyed:
+def _surveyed(name: str, seen: _Seen, taken: Taken) -> Surveyed:
     return Surveyed(
         name=name,
-        kind=kind,
-        confidence=named.confidence if named else None,
-        reasons=named.reasons if named else (),
+        kind=taken.how if taken.sure else None,
+        confidence=taken.confidence if taken.sure else None,
+        reasons=taken.reasons if taken.sure else (),
         requests=seen.requests,
         with_key=seen.with_key,
         refused=seen.refused,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path as FilePath
 
-from rollout.adapters.deprecation_file.document import MAX_BYTES, UnusableError, Value, load
-from rollout.adapters.deprecation_file.fields import name as name_of
-from rollout.adapters.deprecation_file.shape import Field, Read, Shape, list_of, read_fields
 from rollout.adapters.feeds.mapped.conditions import AnyOf, Condition, Refusal
 from rollout.adapters.feeds.mapped.feed import ALWAYS, NEVER, Map, Mapped
 from rollout.adapters.feeds.mapped.file_conditions import ConditionReader
@@ -15,6 +12,9 @@ from rollout.adapters.feeds.mapped.file_sources import SourceReader, one_text
 from rollout.adapters.feeds.mapped.file_times import TimeReader
 from rollout.adapters.feeds.mapped.sources import ABSENT, Source, nothing
 from rollout.adapters.feeds.reading import printable
+from rollout.adapters.yaml_file.document import MAX_BYTES, UnusableError, Value, load
+from rollout.adapters.yaml_file.fields import name as name_of
+from rollout.adapters.yaml_file.shape import Field, Read, Shape, list_of, read_fields
 from rollout.domain.errors import BadInput, BadRows
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rollout.adapters.deprecation_file.document import Problem, UnusableError, Value
-from rollout.adapters.deprecation_file.fields import yes_or_no
-from rollout.adapters.deprecation_file.shape import Field, Shape, list_of, read_fields
 from rollout.adapters.feeds.mapped.conditions import (
     AllOf,
     Among,
@@ -18,6 +15,9 @@ from rollout.adapters.feeds.mapped.conditions import (
 )
 from rollout.adapters.feeds.mapped.file_sources import SourceReader, is_mapping, one_text
 from rollout.adapters.feeds.mapped.sources import Source
+from rollout.adapters.yaml_file.document import Problem, UnusableError, Value
+from rollout.adapters.yaml_file.fields import yes_or_no
+from rollout.adapters.yaml_file.shape import Field, Shape, list_of, read_fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,17 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rollout.adapters.deprecation_file.document import Problem, UnusableError, Value, shown
-from rollout.adapters.deprecation_file.fields import one_of, yes_or_no
-from rollout.adapters.deprecation_file.shape import (
+from rollout.adapters.feeds.mapped.cells import MOST_CELLS
+from rollout.adapters.feeds.mapped.file_sources import Named, is_mapping, one_text
+from rollout.adapters.feeds.mapped.records import Columns, JsonDocuments, JsonLines, Records
+from rollout.adapters.yaml_file.document import Problem, UnusableError, Value, shown
+from rollout.adapters.yaml_file.fields import one_of, yes_or_no
+from rollout.adapters.yaml_file.shape import (
     Field,
     Shape,
     did_you_mean,
     list_of,
 )
-from rollout.adapters.feeds.mapped.cells import MOST_CELLS
-from rollout.adapters.feeds.mapped.file_sources import Named, is_mapping, one_text
-from rollout.adapters.feeds.mapped.records import Columns, JsonDocuments, JsonLines, Records
 
 JSON = ("ndjson", "json")
 BETWEEN = {"csv": ",", "tsv": "\t", "delimited": ""}

@@ -9,15 +9,6 @@ from typing import Any
 
 from ruamel.yaml.nodes import MappingNode
 
-from rollout.adapters.deprecation_file.document import Value, shown
-from rollout.adapters.deprecation_file.fields import one_of, whole_number, yes_or_no
-from rollout.adapters.deprecation_file.shape import (
-    Field,
-    Read,
-    Shape,
-    list_of,
-    read_fields,
-)
 from rollout.adapters.feeds.mapped.cuts import (
     After,
     BasicUser,
@@ -31,6 +22,15 @@ from rollout.adapters.feeds.mapped.cuts import (
     WithoutPort,
 )
 from rollout.adapters.feeds.mapped.sources import FirstOf, Joined, Part, Source, at_first
+from rollout.adapters.yaml_file.document import Value, shown
+from rollout.adapters.yaml_file.fields import one_of, whole_number, yes_or_no
+from rollout.adapters.yaml_file.shape import (
+    Field,
+    Read,
+    Shape,
+    list_of,
+    read_fields,
+)
 
 LONGEST = 300  # characters of a name or a mark
 MANY = 20  # alternatives, or texts to join

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
-from rollout.adapters.deprecation_file.document import Value, shown
-from rollout.adapters.deprecation_file.shape import Field, Shape, list_of, read_fields
 from rollout.adapters.feeds.instants import ACCESS_LOG, Epoch, Iso, Pattern, TimeFormat
 from rollout.adapters.feeds.mapped.file_sources import SourceReader, is_mapping, one_text
 from rollout.adapters.feeds.mapped.moments import FirstMoment, Moment
 from rollout.adapters.feeds.mapped.sources import Record
+from rollout.adapters.yaml_file.document import Value, shown
+from rollout.adapters.yaml_file.shape import Field, Shape, list_of, read_fields
 from rollout.domain.calendar import zone_info
 from rollout.domain.errors import BadInput
 

@@ -15,6 +15,7 @@ from rollout.services.usage.questions.callers import (
     OwnKeyUse,
     change,
 )
+from rollout.services.usage.questions.keys import KeyUse
 from rollout.services.usage.questions.service import UsageQuestions
 from rollout.services.usage.questions.summary import KeyCounts, Summary
 
@@ -26,6 +27,7 @@ __all__ = [
     "Explanation",
     "IntegrationUse",
     "KeyCounts",
+    "KeyUse",
     "OwnKeyUse",
     "Summary",
     "UsageQuestions",

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
 from rollout.domain.errors import NotFound
 from rollout.domain.plan import ANY_INTEGRATION, Deprecation
-from rollout.domain.usage import HOLIDAYS, Usage
+from rollout.domain.usage import HOLIDAYS, Judgement, Usage
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
+from rollout.services.ports.usage import KeyRow
 from rollout.services.ports.usage_questions import KeyFilter
 from rollout.services.usage.questions.view import View, view
-from rollout.services.usage.service import PAGE, KeyUse
 
+PAGE = 10_000  # keys read at a time
 SHOWN = 20  # names, in an error that helps
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A key, and what we may conclude about its use."""
+
+    row: KeyRow
+    judged: Judgement
 
 
 class Scope(Enum):

@@ -14,7 +14,7 @@ from rollout.services.ports.usage_questions import (
     KeyFilter,
 )
 from rollout.services.usage.questions import burn_down, callers, keys, summary
-from rollout.services.usage.service import KeyUse
+from rollout.services.usage.questions.keys import KeyUse
 
 EVERY_KEY = KeyFilter()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from rollout.adapters.deprecation_file.document import Problem, UnusableError, Value, shown
+from rollout.adapters.yaml_file.document import Problem, UnusableError, Value, shown
 
 T = TypeVar("T")
 Read = Callable[[Value], T]

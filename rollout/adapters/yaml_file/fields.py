@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from rollout.adapters.deprecation_file.document import Value, shown
-from rollout.adapters.deprecation_file.shape import Read, did_you_mean
+from rollout.adapters.yaml_file.document import Value, shown
+from rollout.adapters.yaml_file.shape import Read, did_you_mean
 
 T = TypeVar("T")
 
