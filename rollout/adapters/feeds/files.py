@@ -61,7 +61,9 @@ class LogFile:
         try:
             raw = self.path.open("rb")
         except OSError as error:
-            raise BadInput(f"{self.name}: it cannot be opened ({error.strerror})") from error
+            raise BadInput(
+                f"{self.name}: it cannot be opened ({error.strerror})", fix="is the path right?"
+            ) from error
         with raw:
             yield raw
 

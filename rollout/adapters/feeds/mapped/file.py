@@ -30,7 +30,9 @@ def load_map(path: FilePath) -> Mapped:
             content = file.read(MAX_BYTES + 1)
         return read_map(content.decode("utf-8"), shown)
     except OSError as error:
-        raise BadInput(f"{shown}: it cannot be read ({error.strerror})") from error
+        raise BadInput(
+            f"{shown}: it cannot be read ({error.strerror})", fix="is the path right?"
+        ) from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{shown}: it is not UTF-8 text", fix="write it in UTF-8") from error
 
