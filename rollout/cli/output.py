@@ -22,6 +22,7 @@ err = Console(stderr=True, highlight=False)
 
 LAST_COLUMN = 20  # cells that the last column, which alone is wrapped, needs at least
 SHOWN_ROWS = 20  # of a file's bad rows; the rest are counted
+EMPTY: Mapping[str, Any] = {}
 
 
 def rfc3339(value: datetime) -> str:
@@ -57,24 +58,31 @@ def _json(value: Any) -> str:
     return json.dumps(value, default=convert, ensure_ascii=False, indent=2)
 
 
-def _print_items(items: Iterable[Mapping[str, Any]]) -> None:
+def _print_items(items: Iterable[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
     """Print ``{"items": […]}`` item by item: a list of a million never stands in memory."""
-    sys.stdout.write('{"items": [')
+    sys.stdout.write("{" + "".join(f'"{name}": {_json(value)},\n' for name, value in about.items()))
+    sys.stdout.write('"items": [')
     for number, item in enumerate(items):
         sys.stdout.write((",\n" if number else "\n") + _json(dict(item)))
     sys.stdout.write("\n]}\n")
 
 
 def print_list(
-    items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
+    items: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    about: Mapping[str, Any] = EMPTY,
 ) -> None:
     """Print a list: ``{"items": […]}`` for programs, a table for people.
+
+    ``about``: what programs are told besides, of the list as a whole.
 
     A table too wide for the terminal becomes a block of lines for each item: a date cut short, or
     an address folded over five lines, is of no use to anybody.
     """
     if as_json:
-        _print_items(items)
+        _print_items(items, about)
         return
     heads = [column.replace("_", " ") for column in columns]
     rows = [[_cell(item.get(column)) for column in columns] for item in items]

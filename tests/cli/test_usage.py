@@ -188,6 +188,8 @@ def test_keys_as_of_an_instant_know_nothing_of_later_uses(cli: CommandLine, used
         (("burn-down", "nothing"), 1, "no deprecation 'nothing'"),
         (("burn-down", "api-keys", "--on", "soon"), 2, "is no time"),
         (("summary", "--window", "30"), 2, "is no length of time"),
+        (("sources", "--by", "address"), 2, "'address' is not one of 'program', 'network'"),
+        (("sources", "--keys-at-least", "-1"), 2, "greater than or equal to 0"),
     ],
 )
 def test_what_does_not_exist_is_said_before_anything_is_printed(
@@ -275,6 +277,40 @@ def test_sources_say_which_integration_they_are(cli: CommandLine, used: Engine) 
         "Acme-App": None,
         "curl": None,
     }
+
+
+def test_sources_are_listed_by_the_network_that_they_call_from_with_most_accounts_first(
+    cli: CommandLine, used: Engine
+) -> None:
+    by_network = ("usage", "sources", "--by", "network")
+    found = cli(*by_network, "--json").json
+    shown = cli(*by_network).stdout
+
+    assert [(i["network"], i["source"], i["accounts"], i["keys"]) for i in found["items"]] == [
+        ("10.0.0.1", "Zapier", 2, 3),
+        ("10.0.7.1", "Acme-App", 1, 1),
+        ("10.0.0.2", "Zapier", 1, 1),
+        ("10.0.9.1", "billing-cron", 1, 1),
+        ("10.0.8.1", "curl", 0, 1),
+    ]
+    assert (found["sources"], found["fan_out"][0]) == (5, {"accounts": 10, "sources": 0})
+    assert "5 sources: 0 use keys of 10 accounts or more, 0 of 50, 0 of 100" in shown
+    assert len(cli(*by_network, "--accounts-at-least", "2", "--json").items) == 1
+    assert len(cli(*by_network, "--keys-at-least", "4", "--json").items) == 0
+    assert "network" not in cli("usage", "sources", "--json").items[0]
+
+
+def test_calls_of_one_program_that_their_client_names_are_a_source_of_their_own(
+    cli: CommandLine, used: Engine
+) -> None:
+    run(used, "UPDATE sources SET integration = 'Make' WHERE network = '10.0.0.2'")
+
+    items = cli("usage", "sources", "--json").items
+
+    assert [(i["integration"], i["keys"]) for i in items if i["source"] == "Zapier"] == [
+        ("Zapier", 3),
+        ("Make", 1),
+    ]
 
 
 def test_no_output_lets_a_caller_write_to_the_terminal(

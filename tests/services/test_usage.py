@@ -204,13 +204,13 @@ def test_use_within_30_days_is_judged_by_the_databases_clock(
 
 
 def test_the_stratus_sources_are_two_programs(
-    shared_data: Path, usage: UsageService, take: Import
+    start: Callable[[], SqlUnitOfWork], shared_data: Path, usage: UsageService, take: Import
 ) -> None:
     for path in stratus(shared_data):
         take(path)
     discover(usage)
 
-    first, second = usage.sources()
+    first, second = UsageQuestions(start).sources().rows
 
     assert first.source == "stratus-red-team"
     assert first.user_agent.startswith("stratus-red-team_")

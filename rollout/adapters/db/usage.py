@@ -24,7 +24,6 @@ from rollout.services.ports.usage import (
     AheadRow,
     ImportedFile,
     Merged,
-    SourceRow,
     UnknownKey,
 )
 from rollout.services.ports.usage_stream import UseSum
@@ -174,20 +173,3 @@ class SqlUsage:
     def coverage(self) -> Coverage:
         """Return what the feeds cover."""
         return read_coverage(self._connection)
-
-    def sources(self) -> Sequence[SourceRow]:
-        """Read all sources, the busiest first."""
-        query = text(
-            """
-            SELECT s.user_agent, min(s.example COLLATE "C"), count(DISTINCT s.network),
-                   count(DISTINCT k.account_id), count(DISTINCT x.key_id), sum(x.count)::bigint,
-                   min(x.first_seen), max(x.last_seen), c.integration
-            FROM key_sources x
-            JOIN sources s USING (source_id)
-            LEFT JOIN callers c USING (user_agent)
-            LEFT JOIN keys k USING (key_id)
-            GROUP BY s.user_agent, c.integration
-            ORDER BY sum(x.count) DESC, s.user_agent
-            """
-        )
-        return [SourceRow(*row) for row in self._connection.execute(query)]

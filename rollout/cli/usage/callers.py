@@ -1,4 +1,4 @@
-"""``rollout usage sources|account|integrations``: who calls."""
+"""``rollout usage account|integrations``: who calls, for one account, and for many."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ from rollout.services.usage.questions import (
     change,
 )
 
-SOURCE_COLUMNS = (
-    *("source", "networks", "accounts", "keys", "count", "first_seen", "last_seen"),
-    "integration",
-)
 OWN_KEY_COLUMNS = ("key", "kind", "status", "usage", "last_seen", "why")
 CALLER_COLUMNS = (
     *("caller", "keys", "networks", "last_seen", "calls_per_day", "trend", "refused"),
@@ -40,19 +36,6 @@ CUSTOMER_COLUMNS = (
     *("last_seen", "why"),
 )
 STATES = {"in_use": "using", "unused": "moved", "unknown": "unknown"}
-
-
-@usage.command()
-def sources(as_json: AsJson = False) -> None:
-    """List who calls, the busiest first: all of them as JSON, the first 100 as a table.
-
-    A source is a user agent without its versions and ids, with the number of networks that it
-    calls from, and of the accounts and keys that it uses.
-
-    Example: rollout usage sources --json | jq '.items[] | select(.accounts > 10)'
-    """
-    with open_rollout() as rollout:
-        print_long(map(asdict, rollout.usage.sources()), SOURCE_COLUMNS, as_json=as_json)
 
 
 @usage.command("account")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rollout.cli.options import parse_instant
-from rollout.cli.output import err, print_list, say
+from rollout.cli.output import EMPTY, err, print_list, say
 
 usage = typer.Typer(
     name="usage", help="Who still uses keys, and through what.", no_args_is_help=True
@@ -64,11 +64,16 @@ def parse_cohort(deprecation: str | None, cohort: str | None) -> tuple[str | Non
 
 
 def print_long(
-    items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
+    items: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    about: Mapping[str, Any] = EMPTY,
 ) -> None:
     """Print a list: all of it as JSON, its beginning as a table."""
     every: Iterator[Mapping[str, Any]] = iter(items)
-    print_list(every if as_json else islice(every, TABLE_ROWS), columns, as_json=as_json)
+    shown = every if as_json else islice(every, TABLE_ROWS)
+    print_list(shown, columns, as_json=as_json, about=about)
     if next(every, None):
         err.print(MORE)
 

@@ -58,21 +58,6 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRow:
-    """All calls under one normalised user agent."""
-
-    source: str  # the normalised user agent
-    user_agent: str  # one of those that were logged
-    networks: int
-    accounts: int
-    keys: int
-    count: int
-    first_seen: datetime
-    last_seen: datetime
-    integration: str | None  # what it is called; None: it is none, or nobody is sure
-
-
-@dataclass(frozen=True, slots=True)
 class AheadRow:
     """A use that was set aside because its time had not come."""
 
@@ -173,8 +158,4 @@ class UsageRepository(Protocol):
 
     def coverage(self) -> Coverage:
         """Return what the feeds cover."""
-        ...
-
-    def sources(self) -> Sequence[SourceRow]:
-        """Read all sources, the busiest first."""
         ...

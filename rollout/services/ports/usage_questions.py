@@ -22,6 +22,13 @@ class GroupBy(StrEnum):
     KIND = "kind"
 
 
+class SourceBy(StrEnum):
+    """What calls are listed by: the program, wherever it runs, or the program in one network."""
+
+    PROGRAM = "program"
+    NETWORK = "network"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFilter:
     """Which keys are meant: all that is given must hold."""
@@ -132,6 +139,22 @@ class CustomerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRow:
+    """All calls of one program, from one network or from all, that are called by one name."""
+
+    source: str  # the normalised user agent
+    network: str | None  # None: from all of them
+    user_agent: str  # one of those that were logged
+    networks: int
+    accounts: int  # that inventory or logs name
+    keys: int
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    integration: str | None  # what it is called; None: it is none, or nobody is sure
+
+
+@dataclass(frozen=True, slots=True)
 class FeedRow:
     """Where logs come from, and what was declared of it."""
 
@@ -196,6 +219,14 @@ class UsageQuestions(Protocol):
 
     def customers(self, name: str, now: datetime, recent: timedelta) -> Iterator[CustomerRow]:
         """Read the accounts that an integration has called for, the busiest of late first."""
+        ...
+
+    def sources(self, by: SourceBy, *, accounts: int, keys: int) -> Iterator[SourceRow]:
+        """Read the sources with at least so many accounts and keys, those with most first."""
+        ...
+
+    def count_sources(self, by: SourceBy, at_least: Sequence[int]) -> Sequence[int]:
+        """Count the sources that use keys of at least so many accounts, for each number."""
         ...
 
     def in_use_by_day(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rollout.domain.audit import Fact
 from rollout.services.plan.late_keys import reopen
 from rollout.services.ports import StartUnitOfWork
-from rollout.services.ports.usage import AheadRow, SourceRow
+from rollout.services.ports.usage import AheadRow
 
 PAGE = 10_000  # keys registered at a time
 
@@ -22,7 +22,7 @@ class Discovery:
 
 
 class UsageService:
-    """Registers the keys that only logs know, and says who calls and what was set aside."""
+    """Registers the keys that only logs know, and says what was set aside."""
 
     def __init__(self, start: StartUnitOfWork) -> None:
         self._start = start
@@ -55,8 +55,3 @@ class UsageService:
         """Read the uses that were set aside because their time had not come."""
         with self._start() as uow:
             return uow.usage.ahead()
-
-    def sources(self) -> Sequence[SourceRow]:
-        """Read who calls, the busiest first."""
-        with self._start() as uow:
-            return uow.usage.sources()

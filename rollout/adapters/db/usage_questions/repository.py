@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from rollout.adapters.db.coverage import read_coverage
-from rollout.adapters.db.usage_questions import burn_down, callers, feeds, keys
+from rollout.adapters.db.usage_questions import burn_down, callers, feeds, keys, sources
 from rollout.domain.usage import Coverage
 from rollout.domain.usage.burn_down import Point
 from rollout.services.ports.usage import KeyRow
@@ -22,6 +22,8 @@ from rollout.services.ports.usage_questions import (
     IntegrationRow,
     KeyFilter,
     OwnKey,
+    SourceBy,
+    SourceRow,
 )
 
 
@@ -79,6 +81,14 @@ class SqlUsageQuestions:
     def customers(self, name: str, now: datetime, recent: timedelta) -> Iterator[CustomerRow]:
         """Read the accounts that an integration has called for, the busiest of late first."""
         return callers.read_customers(self._connection, name, now, recent)
+
+    def sources(self, by: SourceBy, *, accounts: int, keys: int) -> Iterator[SourceRow]:
+        """Read the sources with at least so many accounts and keys, those with most first."""
+        return sources.read_sources(self._connection, by, accounts=accounts, keys=keys)
+
+    def count_sources(self, by: SourceBy, at_least: Sequence[int]) -> Sequence[int]:
+        """Count the sources that use keys of at least so many accounts, for each number."""
+        return sources.count_sources(self._connection, by, at_least)
 
     def in_use_by_day(
         self, kinds: frozenset[str], first: date, last: date, kept: timedelta

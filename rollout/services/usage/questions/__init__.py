@@ -1,7 +1,7 @@
 """Questions about usage: who still uses keys, through what, and how many are left.
 
-``view`` says as of when and by which rules usage is judged; ``keys``, ``summary``, ``callers`` and
-``burn_down`` answer; ``service`` is the door to them.
+``view`` says as of when and by which rules usage is judged; ``keys``, ``summary``, ``callers``,
+``sources`` and ``burn_down`` answer; ``service`` is the door to them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rollout.services.usage.questions.callers import (
 )
 from rollout.services.usage.questions.keys import KeyUse
 from rollout.services.usage.questions.service import UsageQuestions
+from rollout.services.usage.questions.sources import Sources
 from rollout.services.usage.questions.summary import KeyCounts, Summary
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "KeyCounts",
     "KeyUse",
     "OwnKeyUse",
+    "Sources",
     "Summary",
     "UsageQuestions",
     "change",

@@ -12,8 +12,9 @@ from rollout.services.ports.usage_questions import (
     GroupBy,
     IntegrationRow,
     KeyFilter,
+    SourceBy,
 )
-from rollout.services.usage.questions import burn_down, callers, keys, summary
+from rollout.services.usage.questions import burn_down, callers, keys, sources, summary
 from rollout.services.usage.questions.keys import KeyUse
 
 EVERY_KEY = KeyFilter()
@@ -63,6 +64,12 @@ class UsageQuestions:
     def account(self, account_id: str) -> callers.AccountUse:
         """Say what exactly breaks for an account."""
         return callers.account_use(self._start, account_id)
+
+    def sources(
+        self, by: SourceBy = SourceBy.PROGRAM, *, accounts: int = 0, keys: int = 0
+    ) -> sources.Sources:
+        """Say who calls, with keys of at least so many accounts; those with most come first."""
+        return sources.sources(self._start, by, accounts=accounts, keys=keys)
 
     def integrations(self) -> Sequence[IntegrationRow]:
         """Read all integrations, those with the most accounts first."""
