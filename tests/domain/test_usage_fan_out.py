@@ -37,12 +37,15 @@ def program(
 
 
 def network(
-    *user_agents: str, kind: str = "library", accounts: int = 40, active_days: int = 90
+    user_agent: str = "python-requests",
+    kind: str = "library",
+    accounts: int = 40,
+    returning: int = 38,
+    programs: int = 1,
+    address: str = "52.89.7.7",
 ) -> NetworkFingerprint:
-    keys = accounts + 4
-    return NetworkFingerprint(
-        "198.51.100.7", user_agents, kind, accounts, keys, active_days, FIRST, LAST
-    )
+    seen = (address, programs, user_agent, kind, accounts, returning, accounts + 4)
+    return NetworkFingerprint(*seen, FIRST, LAST)
 
 
 def found(inference: Inference | None) -> Inference:
@@ -133,37 +136,65 @@ def test_a_name_that_anybody_would_give_is_no_name_of_its_own(user_agent: str, o
 
 
 def test_one_network_with_one_nameless_program_and_many_accounts_is_a_candidate() -> None:
-    candidate = found(infer_network(network("python-requests")))
+    seen = network()
+    candidate = found(infer_network(seen))
 
     assert not candidate.may_name
+    assert seen.candidate == "python-requests from 52.89.7.7"
     assert candidate.reasons == (
         "it uses 44 keys of 40 unrelated accounts",
         (
-            "all of it comes from the network '198.51.100.7', which shows only 'python-requests':"
-            " an office or a shared range would show many programs"
+            "all of it comes from the network '52.89.7.7', which shows 'python-requests' and"
+            " nothing else: an office would show many programs"
+        ),
+        (
+            "it came back for 38 of these accounts on another day, from 2024-07-30 to 2024-11-26:"
+            " who shares an address with strangers seldom does"
         ),
         "it gives itself no name of its own, so this is a candidate only",
-        "it was at work on 90 days from 2024-07-30 to 2024-11-26",
     )
-    assert infer_network(network("-", kind="none")) is not None
-    assert infer_network(network("my-app", kind="product")) is not None
 
 
-def test_a_network_that_shows_more_programs_is_an_office_or_a_shared_range() -> None:
-    assert infer_network(network("python-requests", "curl")) is None
+@pytest.mark.parametrize(
+    ("seen", "candidate"),
+    [
+        (network("-", "none"), "no user agent from 52.89.7.7"),
+        (network("-", "none", address="183.195.251.hah"), "no user agent from 183.195.251.hah"),
+        (network("my-app", "product"), "my-app from 52.89.7.7"),
+        (network(address="10.0.0.7"), "python-requests from 10.0.0.7"),
+    ],
+)
+def test_a_candidate_is_called_by_its_program_and_its_network(
+    seen: NetworkFingerprint, candidate: str
+) -> None:
+    assert infer_network(seen) is not None
+    assert seen.candidate == candidate
 
 
 @pytest.mark.parametrize(
     "seen",
     [
-        network("Mozilla Firefox", kind="browser"),
-        network("AcmeSync", kind="product"),  # found by its name, over all networks
-        network("python-requests", accounts=9),
-        network(),
+        network(programs=2),  # an office, or a range that many share
+        network(accounts=400, returning=38),  # build machines: others call from there every day
+        network(accounts=10, returning=9),
+        network("Mozilla Firefox", "browser"),
+        network("AcmeSync", "product"),  # found by its name, over all networks
+        network(address=""),  # of a log that does not say from where
+        network("-", "none", address="10.0.0.7"),  # nor by whom: a machine of our own passed it on
     ],
 )
 def test_other_networks_are_no_candidates(seen: NetworkFingerprint) -> None:
     assert infer_network(seen) is None
+
+
+def test_who_comes_back_for_more_of_its_accounts_is_surer() -> None:
+    confidence = [
+        found(infer_network(network(accounts=accounts, returning=returning))).confidence
+        for accounts, returning in ((20, 10), (10, 10), (40, 30), (40, 40), (100, 100))
+    ]
+
+    assert confidence == sorted(confidence)
+    assert confidence[-1] == 0.5
 
 
 def test_what_a_stranger_wrote_is_shown_short_and_harmless() -> None:
@@ -197,9 +228,9 @@ def test_confidence_is_a_part_of_one_and_grows_with_the_evidence(
 
 @given(st.sampled_from(["library", "none"]), sizes, sizes)
 def test_no_nameless_program_is_ever_sure_enough_for_a_name(
-    kind: str, accounts: int, active_days: int
+    kind: str, accounts: int, returning: int
 ) -> None:
-    seen = network("python-requests", kind=kind, accounts=accounts, active_days=active_days)
+    seen = network(kind=kind, accounts=accounts, returning=min(returning, accounts))
     inference = infer_network(seen)
 
     assert inference is None or 0 < inference.confidence < NAMING

@@ -84,6 +84,9 @@ def test_the_sources_that_touch_many_companies_come_out_exactly(
         f"{expected['sources']} sources: {ten} use keys of 10 accounts or more,"
         f" {fifty} of 50, {hundred} of 100\n"
     )
+    # Of one day nobody can say who comes back: many companies alone make no candidate.
+    for which in ((), ("--candidates",)):
+        assert cli("usage", "integrations", *which, "--json").items == []
     for least, sources in expected["at_least"].items():
         for option in ("--accounts-at-least", "--keys-at-least"):
             many = cli("usage", "sources", "--by", "network", option, least, "--json").items

@@ -136,6 +136,144 @@ def test_a_library_a_browser_or_nothing_is_never_one_vendor(
     assert integrations(engine) == {}
 
 
+SERVER = "52.89.7.7"
+SCRIPT = "python-requests/2.31.0"
+NAMELESS = f"python-requests from {SERVER}"
+TWICE = [(account, SCRIPT, SERVER, days) for account in MANY for days in (9, 2)]
+
+
+def candidates(start: Callable[[], SqlUnitOfWork]) -> list[tuple[str, int, int, int, str | None]]:
+    found = UsageQuestions(start).candidates()
+    return [(row.candidate, row.accounts, row.keys, row.count, row.rejected_by) for row in found]
+
+
+def test_a_library_that_one_network_runs_for_many_unrelated_accounts_is_a_candidate(
+    engine: Engine, start: Callable[[], SqlUnitOfWork], call: Callable[..., None]
+) -> None:
+    register(engine, [*MANY, "own", "other"])
+
+    call(*TWICE, ("own", SCRIPT, "52.89.0.1", 9), ("other", SCRIPT, "52.89.0.2", 2))
+
+    assert integrations(engine) == {}
+    assert candidates(start) == [(NAMELESS, 20, 20, 40, None)]
+    (found,) = UsageQuestions(start).candidates()
+    assert (found.kind, found.networks) == ("fan_out", 1)
+    assert 0.3 < found.confidence < 0.5
+    assert "it came back for 20 of these accounts on another day" in found.reasons[2]
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        # an office, or a proxy: more than one program
+        (*TWICE, ("a00", "curl/8.5", SERVER, 2)),
+        # build machines that strangers share: each account is seen once at an address
+        [(account, SCRIPT, SERVER, n % 9) for n, account in enumerate(MANY)],
+        # one owner
+        [(f"h{n:02}", SCRIPT, SERVER, days) for n in range(20) for days in (9, 2)],
+        # own scripts, each from its own network
+        [(a, SCRIPT, f"52.89.7.{n}", days) for n, a in enumerate(MANY) for days in (9, 2)],
+        # people behind one address
+        [(a, "Mozilla/5.0 (X11) Firefox/121.0", SERVER, d) for a in MANY for d in (9, 2)],
+        # a log of our own machine, without user agents
+        [(account, "-", "10.0.0.1", days) for account in MANY for days in (9, 2)],
+    ],
+)
+def test_an_office_build_machines_an_owner_or_own_scripts_are_no_candidates(
+    engine: Engine,
+    start: Callable[[], SqlUnitOfWork],
+    call: Callable[..., None],
+    calls: list[tuple[str, str, str, int]],
+) -> None:
+    register(engine, MANY)
+    register(engine, [f"h{n:02}" for n in range(20)], domain="holding.example")
+
+    call(*calls)
+
+    assert candidates(start) == []
+    assert integrations(engine) == {}
+
+
+def test_a_network_that_shows_a_second_program_later_is_no_candidate_any_more(
+    engine: Engine, start: Callable[[], SqlUnitOfWork], call: Callable[..., None]
+) -> None:
+    register(engine, MANY)
+    call(*TWICE)
+
+    call(("a00", "curl/8.5", SERVER, 1))
+
+    assert candidates(start) == []
+    assert rows(engine, "SELECT count(*) FROM source_candidates") == [(0,)]
+
+
+def test_what_people_say_of_a_network_holds_for_its_source_alone(
+    engine: Engine,
+    start: Callable[[], SqlUnitOfWork],
+    naming: CallerNaming,
+    call: Callable[..., None],
+) -> None:
+    register(engine, [*MANY, "own"])
+    call(*TWICE, ("own", SCRIPT, "52.89.0.1", 2))
+
+    naming.rename(NAMELESS, "Acme", operator="olga")
+    assert integrations(engine) == {"Acme": ("confirmed", 20, 20, 1, 40)}
+    ((confidence, reasons),) = rows(engine, "SELECT confidence, reasons FROM integrations")
+    assert confidence < 0.5
+    assert "unrelated accounts" in reasons[0]
+    every = UsageQuestions(start).keys()
+    served = {key.row.key_id: key.row.integrations for key in every}
+    assert (served["key-a00"], served["key-own"]) == (("Acme",), ())
+
+    call(("own", "curl/8.5", SERVER, 1), ("a00", SCRIPT, SERVER, 1))  # and however it goes on
+    assert integrations(engine) == {"Acme": ("confirmed", 20, 20, 1, 41)}
+
+    naming.rename("Acme", "Acme Sync", operator="olga")
+    assert integrations(engine) == {"Acme Sync": ("confirmed", 20, 20, 1, 41)}
+    assert rows(engine, "SELECT candidate, integration FROM integration_decisions") == [
+        (NAMELESS, "Acme Sync")
+    ]
+    naming.reject("Acme Sync", operator="olga")
+    assert integrations(engine) == {}
+    assert rows(engine, "SELECT count(*) FROM sources WHERE integration IS NOT NULL") == [(0,)]
+
+
+def test_a_rejected_network_is_shown_as_such_and_one_with_two_addresses_is_merged(
+    engine: Engine,
+    start: Callable[[], SqlUnitOfWork],
+    naming: CallerNaming,
+    call: Callable[..., None],
+) -> None:
+    register(engine, MANY)
+    call(*TWICE, *((account, SCRIPT, "52.89.7.8", days) for account, _, _, days in TWICE))
+    second = "python-requests from 52.89.7.8"
+
+    naming.reject(second, operator="olga")
+    assert candidates(start) == [(NAMELESS, 20, 20, 40, None), (second, 20, 20, 40, "olga")]
+    naming.rename(NAMELESS, "Acme", operator="olga")
+    naming.merge(second, "Acme", operator="olga")
+
+    assert integrations(engine) == {"Acme": ("confirmed", 20, 20, 2, 80)}
+    assert candidates(start) == []
+
+
+def test_a_program_that_a_signature_names_is_no_candidate_of_its_network_any_more(
+    engine: Engine,
+    start: Callable[[], SqlUnitOfWork],
+    call: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    register(engine, MANY)
+    call(*((account, "my-app/3", address, days) for account, _, address, days in TWICE))
+    assert [name for name, *_ in candidates(start)] == [f"my-app from {SERVER}"]
+
+    own = tmp_path / "own.yaml"
+    own.write_text(OWN.replace("^Initech-Poller", "^my-app").replace("Initech-Poller", "my-app"))
+    CallerNaming(start, lambda: load_signatures(own)).name_all()
+
+    assert candidates(start) == []
+    assert integrations(engine) == {"Initech": ("signature", 20, 20, 1, 40)}
+
+
 def test_one_key_may_serve_several_integrations(
     engine: Engine, start: Callable[[], SqlUnitOfWork], call: Callable[..., None]
 ) -> None:

@@ -8,13 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from rollout.services.ports.callers import Decision, DueCaller, NamedCaller, TellingSource
-
-# Addresses at these say nothing of who employs somebody.
-MAIL_PROVIDERS = (
-    *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com"),
-    *("yahoo.com", "icloud.com", "me.com", "mac.com", "aol.com", "gmx.de", "gmx.net", "web.de"),
-    *("proton.me", "protonmail.com", "mail.ru", "yandex.ru", "qq.com", "163.com", "zoho.com"),
+from rollout.adapters.db.crowded_sources import read_crowded, save_crowded
+from rollout.adapters.db.owners import MAIL_PROVIDERS, OWNERS
+from rollout.domain.usage.fan_out import NAMELESS_ACCOUNTS
+from rollout.services.ports.callers import (
+    CrowdedSource,
+    Decision,
+    DueCaller,
+    NamedCaller,
+    NamedSource,
+    TellingSource,
 )
 
 USE_SIGNATURES = """
@@ -25,24 +28,19 @@ CLAIM = """
 SELECT user_agent FROM callers WHERE due ORDER BY user_agent LIMIT :limit FOR UPDATE SKIP LOCKED
 """
 
-# Accounts whose people write from one company's addresses have one owner, and count once.
-SEEN = """
+SEEN = f"""
 WITH uses AS MATERIALIZED (
   SELECT s.user_agent, s.network, x.key_id, coalesce(k.account_id, nullif(u.named_account, ''))
          AS account_id
     FROM sources s JOIN key_sources x USING (source_id)
     LEFT JOIN keys k USING (key_id) LEFT JOIN key_usage u USING (key_id)
    WHERE s.user_agent = ANY(:user_agents)
-), owners AS MATERIALIZED (
-  SELECT c.account_id, min(split_part(lower(c.email), '@', 2)) AS owner
-    FROM contacts c WHERE split_part(lower(c.email), '@', 2) <> ALL(:mail_providers)
-     AND c.account_id IN (SELECT account_id FROM uses)
-   GROUP BY c.account_id
-), owned AS MATERIALIZED (
+), {OWNERS}, owned AS MATERIALIZED (
   SELECT DISTINCT u.user_agent, u.network, coalesce(o.owner, u.account_id) AS owner
     FROM uses u LEFT JOIN owners o USING (account_id)
 ), busiest AS (
-  SELECT user_agent, max(accounts) AS accounts FROM (
+  SELECT user_agent, max(accounts) AS accounts,
+         array_agg(network) FILTER (WHERE accounts >= :crowd) AS crowded FROM (
     SELECT user_agent, network, count(owner) AS accounts FROM owned GROUP BY 1, 2) n GROUP BY 1
 ), totals AS (
   SELECT user_agent, count(DISTINCT owner) AS accounts, count(DISTINCT network) AS networks
@@ -54,6 +52,7 @@ SELECT c.user_agent, (SELECT min(s.example COLLATE "C") FROM sources s
                        WHERE s.user_agent = c.user_agent) AS example, c.integration,
        coalesce(t.accounts, 0) AS accounts, coalesce(n.keys, 0) AS keys,
        coalesce(t.networks, 0) AS networks, coalesce(b.accounts, 0) AS busiest_network_accounts,
+       coalesce(b.crowded, '{{}}') AS crowded,
        coalesce((SELECT sum(upper(day) - lower(day)) FROM unnest(c.days) AS day), 0)::bigint
          AS active_days,
        c.first_seen, c.last_seen
@@ -80,8 +79,10 @@ WITH uses AS (
   SELECT s.integration, s.network, x.* FROM sources s JOIN key_sources x USING (source_id)
    WHERE s.integration = ANY(:names)
 ), best AS (
-  SELECT DISTINCT ON (integration) integration, how, confidence, reasons FROM callers
-   WHERE integration = ANY(:names) ORDER BY integration, confidence DESC, user_agent
+  SELECT DISTINCT ON (integration) integration, how, confidence, reasons FROM (
+    SELECT integration, how, confidence, reasons, user_agent AS name FROM callers
+    UNION ALL SELECT integration, 'fan_out', confidence, reasons, candidate FROM source_candidates
+  ) taken WHERE integration = ANY(:names) ORDER BY integration, confidence DESC, name
 )
 INSERT INTO integrations
 SELECT u.integration,
@@ -99,13 +100,16 @@ SELECT u.integration,
 CANDIDATES_OF = """
 SELECT DISTINCT candidate FROM callers
  WHERE candidate IS NOT NULL AND (integration = :name OR candidate = :name)
- UNION SELECT integration FROM sources WHERE integration = :name
+ UNION SELECT integration FROM sources WHERE integration = :name AND client <> ''
+ UNION SELECT candidate FROM source_candidates WHERE integration = :name OR candidate = :name
  UNION SELECT candidate FROM integration_decisions WHERE integration = :name OR candidate = :name
  ORDER BY 1
 """
 LOOK_AGAIN = """
 UPDATE callers SET due = true WHERE candidate = ANY(:candidates) OR user_agent IN (
-  SELECT user_agent FROM sources WHERE client <> '' AND integration IS NOT NULL)
+  SELECT user_agent FROM sources WHERE client <> '' AND integration IS NOT NULL
+  UNION SELECT s.user_agent FROM source_candidates c JOIN sources s USING (source_id)
+   WHERE c.candidate = ANY(:candidates))
 """
 DECIDE = """
 INSERT INTO integration_decisions (candidate, integration, owner)
@@ -133,7 +137,8 @@ class SqlCallers:
         claimed = list(self._run(CLAIM, limit=limit).scalars())
         if not claimed:
             return []
-        rows = self._run(SEEN, user_agents=claimed, mail_providers=list(MAIL_PROVIDERS))
+        asked = {"user_agents": claimed, "crowd": NAMELESS_ACCOUNTS}
+        rows = self._run(SEEN, mail_providers=list(MAIL_PROVIDERS), **asked)
         return [DueCaller(**row) for row in rows.mappings()]
 
     def telling_sources(self, user_agents: Collection[str]) -> Sequence[TellingSource]:
@@ -145,14 +150,30 @@ class SqlCallers:
         rows = self._run("SELECT candidate, integration FROM integration_decisions")
         return {row.candidate: Decision(row.integration) for row in rows}
 
-    def save(self, callers: Sequence[NamedCaller], sources: Mapping[bytes, str | None]) -> None:
-        """Write what programs were taken for, and sources that are something else than theirs."""
+    def save(self, callers: Sequence[NamedCaller]) -> None:
+        """Write what programs were taken for."""
         if callers:
             self._connection.execute(text(SAVE), [_saved(caller) for caller in callers])
-        if sources:
+
+    def crowded_sources(
+        self, source_ids: Collection[bytes], user_agents: Collection[str]
+    ) -> Sequence[CrowdedSource]:
+        """Read these sources, and those that were taken for somebody in networks of the programs.
+
+        What their own programs were taken for must have been saved.
+        """
+        return read_crowded(self._connection, source_ids, user_agents)
+
+    def save_sources(
+        self, crowded: Sequence[NamedSource], telling: Mapping[bytes, str | None]
+    ) -> None:
+        """Write what sources are, by their network or their client, other than their program."""
+        save_crowded(self._connection, crowded)
+        names = {one.source.source_id: one.integration for one in crowded} | dict(telling)
+        if names:
             self._connection.execute(
                 text("UPDATE sources SET integration = :integration WHERE source_id = :source"),
-                [{"source": source, "integration": name} for source, name in sources.items()],
+                [{"source": source, "integration": name} for source, name in names.items()],
             )
 
     def add_up(self, integrations: Collection[str], home_pages: Mapping[str, str]) -> None:
@@ -176,7 +197,8 @@ class SqlCallers:
         """Return the names of all integrations and candidates, for an error that helps."""
         query = (
             "SELECT integration FROM integrations"
-            " UNION SELECT candidate FROM callers WHERE candidate IS NOT NULL ORDER BY 1"
+            " UNION SELECT candidate FROM callers WHERE candidate IS NOT NULL"
+            " UNION SELECT candidate FROM source_candidates ORDER BY 1"
         )
         return list(self._run(query).scalars())
 

@@ -1,8 +1,9 @@
 """Third parties found by fan-out: one source that uses the keys of many unrelated accounts.
 
 Two ways to be found. A program with a name of its own is one party, wherever it runs. A program
-without one (a bare ``python-requests``) is a hundred people's scripts, and one party only where a
-network shows nothing else: an office or a shared range shows many programs.
+without one (a bare ``python-requests``) is a hundred people's scripts, and one party only in a
+network that shows nothing else and comes back for the same accounts: an office shows many programs,
+and whoever shares the addresses of build machines is seldom seen at the same one again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from math import log
+
+from rollout.domain.usage.published_ranges import is_anybodys_address
 
 NAMING = 0.6  # confidence from which an inference may be shown under a name
 LEAST_ACCOUNTS = 3  # unrelated ones; two may be an agency and its client
@@ -24,7 +27,8 @@ ONE_PLACE = 0.1  # servers of its own
 STEADY = 0.1  # at work over time
 SURE_DAYS = 20  # of activity
 
-NAMELESS_ACCOUNTS = 10  # through one network, before a program without a name is a candidate
+NAMELESS_ACCOUNTS = 10  # that a network comes back for, before one without a name is a candidate
+RETURNING = 0.5  # of its accounts; less may be strangers who share an address
 NAMELESS_LEAST = 0.2
 NAMELESS_MOST = 0.5  # never enough for a name
 
@@ -65,16 +69,26 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class NetworkFingerprint:
-    """What one network did, with all the programs seen in it."""
+    """What one normalised user agent did in one network. Instants are aware UTC.
 
-    network: str
-    user_agents: tuple[str, ...]  # normalised; the first two of them are enough
-    kind: str  # of the first
-    accounts: int  # unrelated ones
+    ``accounts`` are unrelated: those of one owner count once. ``returning`` are those of them that
+    it called for again a day later or more.
+    """
+
+    network: str  # as logged
+    programs: int  # that the network shows; two of them stand for more
+    user_agent: str
+    kind: str  # browser, library, none or product
+    accounts: int
+    returning: int
     keys: int
-    active_days: int
     first_at: datetime
     last_at: datetime
+
+    @property
+    def candidate(self) -> str:
+        """What it is called until somebody gives it a name."""
+        return f"{_program(self)} from {self.network}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +135,30 @@ def infer_network(seen: NetworkFingerprint) -> Inference | None:
     """Say whether one network is a third party whose program has no name of its own.
 
     Only a candidate, never sure enough for a name: and only where the network shows no second
-    program, since an office, a proxy or a shared range of build machines shows many.
+    program, since an office or a proxy shows many, and comes back for most of its accounts, since a
+    shared range of build machines or telephones does not.
     """
-    if len(seen.user_agents) != 1 or seen.accounts < NAMELESS_ACCOUNTS:
+    if seen.programs != 1 or not _is_place(seen):
         return None
-    program = seen.user_agents[0]
-    if seen.kind == "browser" or _named(seen.kind, program):
+    if seen.kind == "browser" or _named(seen.kind, seen.user_agent):
         return None
-    steady = min(1.0, seen.active_days / SURE_DAYS)
-    sure = _many(seen.accounts) * (1 + steady) / 2
-    shows = "no user agent" if seen.kind == "none" else f"only {_shown(program)}"
-    place = f"all of it comes from the network {_shown(seen.network)}, which shows {shows}"
+    if seen.returning < max(NAMELESS_ACCOUNTS, RETURNING * seen.accounts):
+        return None
+    sure = _many(seen.returning) * seen.returning / seen.accounts
     return Inference(
         round(NAMELESS_LEAST + (NAMELESS_MOST - NAMELESS_LEAST) * sure, 2),
         (
             _accounts(seen.accounts, seen.keys),
-            f"{place}: an office or a shared range would show many programs",
+            (
+                f"all of it comes from the network {_shown(seen.network)}, which shows"
+                f" {_shown(_program(seen))} and nothing else: an office would show many programs"
+            ),
+            (
+                f"it came back for {seen.returning} of these accounts on another day, from"
+                f" {seen.first_at:%Y-%m-%d} to {seen.last_at:%Y-%m-%d}: who shares an address with"
+                " strangers seldom does"
+            ),
             "it gives itself no name of its own, so this is a candidate only",
-            _days(seen.active_days, seen.first_at, seen.last_at),
         ),
     )
 
@@ -151,6 +171,15 @@ def has_own_name(user_agent: str) -> bool:
     """
     words = _WORD.findall(user_agent[:READ].lower())
     return any(len(word) > 1 and word not in _COMMON_WORDS for word in words)
+
+
+def _program(seen: NetworkFingerprint) -> str:
+    return "no user agent" if seen.kind == "none" else seen.user_agent
+
+
+def _is_place(seen: NetworkFingerprint) -> bool:
+    """Say whether the log tells from where, and not only which machine of ours passed it on."""
+    return seen.network != "" and not (seen.kind == "none" and is_anybodys_address(seen.network))
 
 
 def _named(kind: str, user_agent: str) -> bool:

@@ -30,14 +30,31 @@ def public_address(logged: str) -> Address | None:
     >>> [public_address(a) for a in ("AWS Internal", "253.252.51.07", "203.0.113.7", "10.0.0.1")]
     [None, None, None, None]
     """
+    address = _address(logged)
+    return None if address is None or _is_anybodys(address) else address
+
+
+def is_anybodys_address(logged: str) -> bool:
+    """Say whether an address was logged that says nothing of who calls: a private one, say.
+
+    >>> [is_anybodys_address(a) for a in ("10.0.0.1", "8.8.8.8", "183.195.251.hah")]
+    [True, False, False]
+    """
+    address = _address(logged)
+    return address is not None and _is_anybodys(address)
+
+
+def _address(logged: str) -> Address | None:
     try:
         address = ip_address(logged)
     except ValueError:
         return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    special = not address.is_global or address.is_multicast or is_special(ip_network(address))
-    return None if special else address
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address if mapped is None else mapped
+
+
+def _is_anybodys(address: Address) -> bool:
+    return not address.is_global or address.is_multicast or is_special(ip_network(address))
 
 
 def is_special(network: Network) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from rollout.domain.usage.fan_out import Inference, NetworkFingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class DueCaller:
@@ -19,6 +21,7 @@ class DueCaller:
     keys: int
     networks: int
     busiest_network_accounts: int
+    crowded: Sequence[str]  # networks through which it calls for enough accounts to be looked at
     active_days: int
     first_seen: datetime
     last_seen: datetime
@@ -49,6 +52,25 @@ class NamedCaller:
 
 
 @dataclass(frozen=True, slots=True)
+class CrowdedSource:
+    """A program in one network, with keys of many accounts."""
+
+    source_id: bytes
+    seen: NetworkFingerprint
+    candidate: str | None  # what its program was taken for, over all networks
+    integration: str | None  # what the source has been called until now, if not as its program
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSource:
+    """What a program was taken for in one network, and what people call it there."""
+
+    source: CrowdedSource
+    inference: Inference | None  # None: for nobody
+    integration: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a person said of a candidate: its name, or that it is no integration."""
 
@@ -74,8 +96,23 @@ class CallerRepository(Protocol):
         """Return what people have said, by candidate."""
         ...
 
-    def save(self, callers: Sequence[NamedCaller], sources: Mapping[bytes, str | None]) -> None:
-        """Write what programs were taken for, and sources that are something else than theirs."""
+    def save(self, callers: Sequence[NamedCaller]) -> None:
+        """Write what programs were taken for."""
+        ...
+
+    def crowded_sources(
+        self, source_ids: Collection[bytes], user_agents: Collection[str]
+    ) -> Sequence[CrowdedSource]:
+        """Read these sources, and those that were taken for somebody in networks of the programs.
+
+        What their own programs were taken for must have been saved.
+        """
+        ...
+
+    def save_sources(
+        self, crowded: Sequence[NamedSource], telling: Mapping[bytes, str | None]
+    ) -> None:
+        """Write what sources are, by their network or their client, other than their program."""
         ...
 
     def add_up(self, integrations: Collection[str], home_pages: Mapping[str, str]) -> None:

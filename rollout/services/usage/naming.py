@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rollout.domain.audit import Fact
 from rollout.domain.errors import BadInput, Conflict, NotFound
-from rollout.domain.usage import Signatures
-from rollout.domain.usage.fan_out import Fingerprint
+from rollout.domain.usage import Signatures, Source, UserAgentKind
+from rollout.domain.usage.fan_out import Fingerprint, infer_network
 from rollout.domain.usage.taking import take_for
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
-from rollout.services.ports.callers import Decision, DueCaller, NamedCaller, TellingSource
+from rollout.services.ports.callers import (
+    CrowdedSource,
+    Decision,
+    DueCaller,
+    NamedCaller,
+    NamedSource,
+    TellingSource,
+)
 
 BATCH = 1_000  # programs
 LONGEST_NAME = 200
@@ -91,11 +98,16 @@ class CallerNaming:
     def _name(self, uow: UnitOfWork, due: Sequence[DueCaller]) -> None:
         decisions = uow.callers.decisions()
         callers = [self._taken_for(caller, decisions) for caller in due]
-        telling = uow.callers.telling_sources([caller.user_agent for caller in due])
-        sources = self._sources(telling, decisions)
-        uow.callers.save(callers, sources)
+        uow.callers.save(callers)
+        programs = [caller.user_agent for caller in due]
+        telling = uow.callers.telling_sources(programs)
+        told = self._sources(telling, decisions)
+        crowded = uow.callers.crowded_sources(_nameless(callers), programs)
+        placed = [_in_its_network(source, decisions) for source in crowded]
+        uow.callers.save_sources(placed, told)
         touched = {caller.integration for caller in due} | {one.integration for one in telling}
-        touched |= {caller.integration for caller in callers} | set(sources.values())
+        touched |= {caller.integration for caller in callers} | set(told.values())
+        touched |= {one.integration for one in crowded} | {one.integration for one in placed}
         names = {name for name in touched if name is not None}
         uow.callers.add_up(names, self._home_pages(names))
 
@@ -122,6 +134,22 @@ class CallerNaming:
     def _home_pages(self, names: set[str]) -> dict[str, str]:
         known = {name: self._signatures.get(name) for name in names}
         return {name: found.home_page for name, found in known.items() if found}
+
+
+def _nameless(callers: Sequence[NamedCaller]) -> list[bytes]:
+    """Return the crowded sources of programs that nothing speaks for over all networks."""
+    return [
+        Source(caller.seen.user_agent, network).source_id
+        for caller in callers
+        if caller.candidate is None and caller.kind != UserAgentKind.BROWSER
+        for network in caller.seen.crowded
+    ]
+
+
+def _in_its_network(source: CrowdedSource, decisions: Mapping[str, Decision]) -> NamedSource:
+    """Say what a source may be by its network alone; only people make a name of that."""
+    inference = infer_network(source.seen) if source.candidate is None else None
+    return NamedSource(source, inference, _decided(decisions, source.seen.candidate, None))
 
 
 def _fingerprint(seen: DueCaller, kind: str) -> Fingerprint:

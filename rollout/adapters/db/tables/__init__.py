@@ -13,6 +13,7 @@ from rollout.adapters.db.tables.integrations import (
     integration_decisions,
     integrations,
     signature_files,
+    source_candidates,
 )
 from rollout.adapters.db.tables.inventory import accounts, contacts, keys
 from rollout.adapters.db.tables.notices import notices
@@ -65,6 +66,7 @@ __all__ = [
     "seals",
     "sightings",
     "signature_files",
+    "source_candidates",
     "sources",
     "stops",
     "usage_ahead",

@@ -34,6 +34,20 @@ callers = Table(
     ),
 )
 
+# What a program without a name of its own was taken for in one network that shows nothing else. It
+# is called so only if somebody says so, which is then written to the source as well.
+source_candidates = Table(
+    "source_candidates",
+    metadata,
+    Column("source_id", LargeBinary, primary_key=True),
+    Column("candidate", Text, nullable=False),
+    Column("accounts", BigInteger, nullable=False),  # unrelated ones
+    Column("keys", BigInteger, nullable=False),
+    Column("confidence", REAL, nullable=False),
+    Column("reasons", ARRAY(Text), nullable=False),
+    Column("integration", Text),  # what it is called, if somebody said so
+)
+
 # Added up over all programs that bear the name.
 integrations = Table(
     "integrations",

@@ -91,8 +91,10 @@ sources = Table(
         "example", Text, nullable=False
     ),  # of the user agents as logged, the first by code point
     Column("client", Text, nullable=False, server_default=""),
-    Column("integration", Text),  # where its network or client says another than its user agent
+    # where its client, or a person, says another than its user agent
+    Column("integration", Text),
     Index(None, "user_agent"),
+    Index(None, "network"),
     Index(
         "ix_sources_integration", "integration", postgresql_where=text("integration IS NOT NULL")
     ),

@@ -57,12 +57,21 @@ SELECT integration, kind, confidence, accounts, keys, networks, count, refused, 
 """
 # A candidate that programs of different kinds share is shown as the surest of them.
 _CANDIDATES = """
+WITH found AS (
+  SELECT candidate, integration, user_agent, how, confidence, reasons, accounts, keys, networks,
+         count, refused, first_seen, last_seen FROM callers
+  UNION ALL
+  SELECT c.candidate, c.integration, '', 'fan_out', c.confidence, c.reasons, c.accounts, c.keys, 1,
+         x.* FROM source_candidates c CROSS JOIN LATERAL (
+    SELECT sum(count)::bigint, sum(refused)::bigint, min(first_seen), max(last_seen)
+      FROM key_sources x WHERE x.source_id = c.source_id) x
+)
 SELECT c.candidate, (array_agg(c.how ORDER BY c.confidence DESC, c.user_agent))[1] AS kind,
        max(c.confidence), sum(c.accounts)::bigint, sum(c.keys)::bigint, sum(c.networks)::bigint,
        sum(c.count)::bigint, sum(c.refused)::bigint, min(c.first_seen), max(c.last_seen),
        (array_agg(to_jsonb(c.reasons) ORDER BY c.confidence DESC, c.user_agent))[1] AS reasons,
        min(d.owner) FILTER (WHERE d.integration IS NULL)
-  FROM callers c LEFT JOIN integration_decisions d USING (candidate)
+  FROM found c LEFT JOIN integration_decisions d USING (candidate)
  WHERE c.candidate IS NOT NULL AND c.integration IS NULL
  GROUP BY c.candidate ORDER BY sum(c.accounts) DESC, sum(c.count) DESC, c.candidate
 """
