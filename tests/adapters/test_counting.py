@@ -1,4 +1,4 @@
-"""Counting by the block, and in other processes, says the same as reading record by record."""
+"""Counting by the column, and in other processes, says the same as reading record by record."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from rollout.adapters.feeds import FEEDS, LogFormat
 from rollout.adapters.feeds.combined import Combined
+from rollout.adapters.feeds.combined.plain import count_plain
 from rollout.adapters.feeds.files import LogFile
-from rollout.adapters.feeds.parallel import PIECE, Parallel
+from rollout.adapters.feeds.parallel import PIECE, InPieces, Parallel
 from rollout.adapters.feeds.reading import LONGEST_RECORD, Piece, cut_at_lines
 from rollout.domain.errors import BadInput
 from rollout.services.ports import Counts
@@ -50,7 +51,13 @@ ODDITIES = [
     (b" k1 ", b" " + b"k" * 300 + b" "),
     (b"10.0.0.1", b"shop.example.com:443 10.0.0.1"),
     (b"10.0.0.1", b"2001:db8::1"),
+    (b"10.0.0.1", b"10.0\t0.1"),
+    (b"10.0.0.1 -", b"10.0.0.1"),
+    (b"+0000] ", b"+0000]"),
     (b"GET / ", b'GET /?q="a" '),
+    (b"GET / ", b'GET /?q=\\"a\\" '),
+    (b"GET / ", b"GET /\xc3\xa9\x01 "),
+    (b' 200 5 "-"', b' 200 5 "-'),
     (PLAIN, b"nonsense"),
     (PLAIN, b""),
 ]
@@ -77,7 +84,7 @@ def comparable(counts: Counts) -> Counts:
 
 @given(lines=st.lists(st.lists(st.sampled_from(ODDITIES), max_size=3), max_size=12))
 @settings(deadline=None, max_examples=300)
-def test_a_block_counts_as_its_lines_do_one_by_one(
+def test_a_piece_counts_as_its_lines_do_one_by_one(
     lines: list[list[tuple[bytes, bytes]]],
 ) -> None:
     content = b""
@@ -90,13 +97,27 @@ def test_a_block_counts_as_its_lines_do_one_by_one(
     assert comparable(counted(content)) == comparable(read_patiently(content))
 
 
-def test_the_usual_line_is_counted_by_the_block() -> None:
+def test_the_usual_line_is_counted_by_the_column() -> None:
     counts = counted(PLAIN + b"\n" + PLAIN.replace(b"200", b"403"))
 
     ((caller, uses),) = counts.uses.items()
     assert (caller.key_id, caller.user_agent, caller.network) == ("k1", "curl", "10.0.0.1")
     assert caller.hour == datetime(2015, 5, 17, 10, tzinfo=UTC)
     assert sorted(uses.events[n] & 1 for n in (7, 15)) == [0, 1]
+
+
+def test_of_a_piece_only_the_odd_lines_are_left_to_the_patient_reader() -> None:
+    counts = Counts()
+    lines = [
+        PLAIN,
+        PLAIN.replace(b"GET", b"\\GET"),
+        b"",
+        PLAIN.replace(b"17/May", b"31/Feb"),
+        PLAIN,
+    ]
+
+    assert list(count_plain(lines, counts, LATEST)) == [1, 2, 3]
+    assert counts.records == 2
 
 
 @pytest.mark.parametrize("size", [1, 100, 1000, 1 << 20])
@@ -133,9 +154,11 @@ def parallel() -> Iterator[Parallel]:
         yield Parallel(pool, at_once=3)
 
 
-def test_other_processes_count_what_one_would_and_in_the_order_of_the_log(
-    parallel: Parallel, tmp_path: Path
+@pytest.mark.parametrize("in_processes", [True, False])
+def test_pieces_count_as_the_whole_would_and_in_the_order_of_the_log(
+    parallel: Parallel, tmp_path: Path, *, in_processes: bool
 ) -> None:
+    counting = parallel if in_processes else InPieces()
     dice = random.Random(7)
     lines = []
     for number in range(400_000):
@@ -146,7 +169,7 @@ def test_other_processes_count_what_one_would_and_in_the_order_of_the_log(
     assert path.stat().st_size > 2 * PIECE
 
     whole = Counts()
-    ((log, pieces),) = parallel.count(Combined(), [LogFile(path)], LATEST)
+    ((log, pieces),) = counting.count(Combined(), [LogFile(path)], LATEST)
     for piece in pieces:
         whole.merge(piece)
 

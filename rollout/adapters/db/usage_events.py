@@ -28,7 +28,7 @@ Names = NDArray[np.uint64]
 NAME = np.dtype(">u8")  # as they are stored: the outcome is in the lowest bit
 NEXT = np.uint64(0x9E3779B97F4A7C16)  # even, so that the lowest bit stays
 MOST_RUNS = 8  # sorted runs that are searched one by one before they are merged
-IN_MEMORY = 4_000_000  # names of one log; the hours that came first are then set aside in a file
+IN_MEMORY = 2_000_000  # names of one log; the hours that came first are then set aside in a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,8 @@ class EventNames:
 
 def union(*names: bytes) -> bytes:
     """Return all of these names, each once, sorted."""
-    return np.unique(np.frombuffer(b"".join(names), NAME)).tobytes()
+    joined = np.frombuffer(b"".join(names), NAME).astype(np.uint64)  # as the processor has them
+    return np.unique(joined).astype(NAME).tobytes()
 
 
 def without(of_rows: Sequence[bytes], known: bytes) -> Iterator[tuple[int, int]]:

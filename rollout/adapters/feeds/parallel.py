@@ -1,6 +1,7 @@
-"""Counts pieces of logs in other processes: parsing is the work, and one processor is too slow.
+"""Counts pieces of logs at once: parsing is the work, and one processor is too slow.
 
-Pieces are counted in any order and handed on in theirs, so what comes out is what one process
+A bulk feed uses all processors from within one process. The others need processes of their own:
+pieces are counted in any order and handed on in theirs, so what comes out is what one process
 would say. Few are under way at a time, so memory does not depend on the size of a log.
 """
 
@@ -16,25 +17,40 @@ from datetime import datetime
 from itertools import chain
 from multiprocessing import get_context
 
+from rollout.adapters.feeds.packing import PackedCounts, pack
 from rollout.adapters.feeds.reading import Piece, cut_at_lines
 from rollout.domain.errors import BadInput
-from rollout.services.ports import Counting, Counts, Log, UsageFeed
+from rollout.services.ports import BulkFeed, Counting, Counts, Log, UsageFeed
 from rollout.services.usage.counting import InTurn, count_log, count_piece
 
-PIECE = 16 << 20  # bytes of whole lines
+PIECE = 12 << 20  # bytes of whole lines: of more, counting would be faster and memory larger
 WHOLE = 64 << 20  # bytes up to which a log that cannot be cut is counted elsewhere, as a whole
 WORTH_IT = 8 << 20  # bytes of files below which other processes would cost more than they save
 
 
 @contextmanager
-def counting(size: int) -> Iterator[Counting]:
+def counting(reader: UsageFeed, size: int) -> Iterator[Counting]:
     """Hand out what counts logs of so many bytes; its processes end on leaving."""
     processors = len(os.sched_getaffinity(0))
-    if size < WORTH_IT or processors == 1:
+    if isinstance(reader, BulkFeed):
+        yield InPieces()
+    elif size < WORTH_IT or processors == 1:
         yield InTurn()
-        return
-    with ProcessPoolExecutor(processors, get_context("spawn")) as pool:
-        yield Parallel(pool, at_once=processors + 1)
+    else:
+        with ProcessPoolExecutor(processors, get_context("spawn")) as pool:
+            yield Parallel(pool, at_once=processors + 1)
+
+
+class InPieces:
+    """Implements ``services.ports.Counting`` for bulk feeds: they use all processors themselves."""
+
+    def count(
+        self, reader: UsageFeed, logs: Iterable[Log], latest: datetime
+    ) -> Iterator[tuple[Log, Iterator[Counts]]]:
+        """Read logs one after the other, and count each piece by piece."""
+        for log in logs:
+            pieces = cut_at_lines(log, PIECE)
+            yield log, (count_piece(reader, piece, latest) for piece in pieces)
 
 
 class Parallel:
@@ -59,7 +75,7 @@ class _Work:
 
     log: Log
     pieces: Iterator[Log]
-    under_way: deque[Future[Counts] | Iterator[Counts]] = field(default_factory=deque)
+    under_way: deque[Future[PackedCounts] | Iterator[Counts]] = field(default_factory=deque)
     read: bool = False
     damage: BadInput | None = None
 
@@ -93,7 +109,7 @@ class _Ahead:
         try:
             while part := self._next_part(work):
                 if isinstance(part, Future):
-                    yield part.result()
+                    yield part.result().unpack()
                 else:
                     yield from part
         finally:  # also where a piece is damaged, or nobody wants the rest
@@ -101,7 +117,7 @@ class _Ahead:
         if work.damage:
             raise work.damage
 
-    def _next_part(self, work: _Work) -> Future[Counts] | Iterator[Counts] | None:
+    def _next_part(self, work: _Work) -> Future[PackedCounts] | Iterator[Counts] | None:
         while not work.read and self._under_way < self._at_once:
             self._submit(work)
         self._top_up()
@@ -136,13 +152,17 @@ class _Ahead:
         if piece is None:
             work.read = True
         elif isinstance(piece, Piece):
-            future = self._pool.submit(count_piece, self._reader, piece, self._latest)
+            future = self._pool.submit(_count, self._reader, piece, self._latest)
             work.under_way.append(future)
             self._under_way += 1
         else:  # too large to be handed over
             work.under_way.append(count_log(self._reader, piece, self._latest))
             work.read = True
             self._under_way += 1
+
+
+def _count(reader: UsageFeed, piece: Piece, latest: datetime) -> PackedCounts:
+    return pack(count_piece(reader, piece, latest))
 
 
 def _pieces(reader: UsageFeed, log: Log) -> Iterator[Log]:

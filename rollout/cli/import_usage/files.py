@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,6 +28,10 @@ from rollout.cli.import_usage.outcome import Outcome
 from rollout.cli.output import err, print_error
 from rollout.domain.errors import BadRows
 from rollout.services.ports import UsageFeed
+
+# Counts are hundreds of thousands of objects, none of them in a cycle: going over them again and
+# again takes a tenth of the time.
+FEW_COLLECTIONS = 200_000
 
 
 def choose_reader(
@@ -69,7 +74,8 @@ def import_files(
     """Take in logs one after the other, and note what becomes of each."""
     in_folder = iter(found for _, found in paths)
     size = sum(path.stat().st_size for path, _ in paths if path.is_file())
-    with _progress_bar(size) as watch, counting(size) as counts:
+    gc.set_threshold(FEW_COLLECTIONS)
+    with _progress_bar(size) as watch, counting(reader, size) as counts:
         for imported in rollout.usage_import.import_logs(
             (LogFile(path, watch) for path, _ in paths),
             reader,

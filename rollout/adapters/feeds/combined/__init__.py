@@ -1,7 +1,7 @@
 """Apache and nginx access logs, common or combined: the key is the name of the remote user.
 
 A client that sends a key as Basic credentials (``key_id:secret``) is logged under the key's id.
-``lines`` reads any line; ``plain`` counts the usual ones by the block.
+``lines`` reads any line; ``plain`` counts the usual ones by the column.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from rollout.adapters.feeds.combined.lines import read_line, unreadable
-from rollout.adapters.feeds.combined.plain import PlainLines, blocks_of_lines
 from rollout.adapters.feeds.reading import split_lines
 from rollout.services.ports import Counts, Log, Reading
 from rollout.services.usage.counting import note
@@ -30,13 +29,14 @@ class Combined:
 
     def count(self, piece: Log, latest: datetime) -> Counts:
         """Count a piece; the same as counting what ``read`` yields."""
-        counts, plain = Counts(), PlainLines(latest)
-        number = piece.first_line
-        for lines, block in blocks_of_lines(b"".join(piece.blocks())):
-            if not plain.take([line for line in lines if line], block):
-                for at, line in enumerate(lines, number):
-                    if line:
-                        note(counts, read_line(line) or unreadable(at, line), piece.name, latest)
-            number += block.count(b"\n")
-        plain.add_to(counts)
+        from rollout.adapters.feeds.combined.plain import (  # noqa: PLC0415 - Polars loads slowly
+            count_plain,
+        )
+
+        counts = Counts()
+        lines = [line.rstrip() for line in b"".join(piece.blocks()).split(b"\n")]
+        for place in count_plain(lines, counts, latest):
+            if line := lines[place]:
+                reading = read_line(line) or unreadable(piece.first_line + place, line)
+                note(counts, reading, piece.name, latest)
         return counts
