@@ -19,9 +19,9 @@ from rollout.adapters.feeds import FEEDS, LogFormat
 from rollout.adapters.feeds.files import LogFile
 from rollout.domain.errors import BadInput, BadRows
 from rollout.domain.usage import Usage
-from rollout.services.ports import Counts
 from rollout.services.ports.usage_questions import KeyFilter
 from rollout.services.usage import Discovery, Tally, UsageImport, UsageService
+from rollout.services.usage.counting import count_log
 from rollout.services.usage.questions import KeyUse, UsageQuestions
 from tests.support.database import set_clock
 
@@ -345,6 +345,28 @@ def test_the_same_content_under_another_name_or_packed_is_known(
     assert read(engine, "SELECT feed FROM feeds") == [("trail",)]
 
 
+def test_bytes_that_somebody_else_takes_in_meanwhile_do_not_count_again_under_another_feed(
+    engine: Engine,
+    take: Import,
+    start: Callable[[], SqlUnitOfWork],
+    write: Callable[..., Path],
+) -> None:
+    path = write("1", ("k", "", 1, "acme"))
+    log = LogFile(path)
+    (counts,) = count_log(FEEDS[LogFormat.CLOUDTRAIL], log, datetime(2027, 1, 1, tzinfo=UTC))
+
+    with start() as uow:
+        with uow.usage.staging() as staged:
+            staged.add(counts)
+            assert staged.keep_as(log.digest())
+        assert take(path, feed="elsewhere") is not None
+        (merged,) = uow.usage.merge("trail")
+        uow.commit()
+
+    assert (merged.late, merged.counted) == (True, 0)
+    assert read(engine, "SELECT count FROM key_usage") == [(1,)]
+
+
 def test_nothing_is_kept_of_a_truncated_gzip(engine: Engine, take: Import, tmp_path: Path) -> None:
     line = b'10.0.0.1 - k%d [17/May/2015:10:05:14 +0000] "GET / HTTP/1.1" 200 5\n'
     path = tmp_path / "cut.gz"
@@ -427,7 +449,8 @@ def test_a_merge_waits_for_another_one_as_long_as_that_takes(
     start: Callable[[], SqlUnitOfWork],
 ) -> None:
     with start() as uow:
-        uow.usage.stage(Counts())
+        with uow.usage.staging():
+            pass
         uow.usage.merge("trail")
 
         assert uow._connection.execute(text("SHOW lock_timeout")).scalar_one() == "0"

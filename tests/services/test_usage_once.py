@@ -119,6 +119,39 @@ def test_overlapping_pieces_in_any_order_and_twice_leave_the_identical_database(
     assert content(engine) == expected
 
 
+def test_logs_that_come_together_count_as_they_do_one_after_the_other(
+    engine: Engine, whole: tuple[list[str], dict[str, str]], tmp_path: Path
+) -> None:
+    lines, expected = whole
+    dice = random.Random(5)
+    pieces = [write(tmp_path / f"{n}.log", p) for n, p in enumerate(overlapping(lines, dice))]
+    damaged, odd = tmp_path / "damaged.gz", write(tmp_path / "odd", ["nonsense\n"])
+    damaged.write_bytes(gzip.compress("".join(lines).encode())[:-9])
+    paths = [*pieces, damaged, odd, *pieces]
+    dice.shuffle(paths)
+    importing = UsageImport(lambda: SqlUnitOfWork(engine))
+
+    imported = list(
+        importing.import_logs(
+            map(LogFile, paths), FEEDS[LogFormat.COMBINED], feed="web", operator="olga"
+        )
+    )
+
+    assert [one.log.name for one in imported] == list(map(str, paths))
+    assert [one.log.name for one in imported if one.refused] == [
+        str(path) for path in paths if path in {damaged, odd}
+    ]
+    tallies = [one.tally for one in imported if one.tally]
+    assert len(tallies) == len(pieces)
+    uses = sum("k" in line.split()[2] for line in lines)
+    assert sum(tally.sightings for tally in tallies) == uses
+    assert rows(engine, "SELECT count(*) FROM facts WHERE action = 'usage.imported'") == [
+        (len(pieces),)
+    ]
+    assert rows(engine, "SELECT sum(events) FROM usage_files") == [(uses,)]
+    assert content(engine) == expected
+
+
 def test_a_line_that_two_servers_log_in_one_second_is_two_uses_if_their_feeds_have_names(
     engine: Engine, take: Take, tmp_path: Path
 ) -> None:

@@ -11,7 +11,6 @@ from sqlalchemy import Engine, text
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.feeds import FEEDS, LogFormat
 from rollout.adapters.feeds.reading import Piece
-from rollout.services.ports import Counts
 from rollout.services.usage import Tally, UsageImport, UsageRetention
 from tests.support.database import rows, set_clock
 
@@ -77,7 +76,7 @@ def test_a_long_log_that_brings_no_use_for_long_does_not_lose_its_connection(
     start: Callable[[], SqlUnitOfWork],
 ) -> None:
     with start() as uow:
-        uow.usage.stage(Counts())
+        uow.usage.staging()
 
         shown = uow._connection.execute(text("SHOW idle_in_transaction_session_timeout"))
         assert shown.scalar_one() == "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from operator import itemgetter
@@ -11,14 +12,14 @@ from sqlalchemy import Connection, text
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.usage_events import EventNames
-from rollout.adapters.db.usage_files import claim, find
+from rollout.adapters.db.usage_files import add, claim, claim_logs, find
 from rollout.adapters.db.usage_merge import merge_staged
 from rollout.adapters.db.usage_retention import drop_before
 from rollout.adapters.db.usage_staging import Staging
 from rollout.adapters.db.usage_sums import lock_cursor, merge_sums, move_cursor
 from rollout.domain.inventory import key_hint
 from rollout.domain.usage import Coverage, Sighting
-from rollout.services.ports import Counts, LastUse
+from rollout.services.ports import LastUse
 from rollout.services.ports import usage as ports
 from rollout.services.ports.usage import (
     AheadRow,
@@ -51,28 +52,36 @@ class SqlUsage:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._staged: Staging | None = None
+        self._staging: Staging | None = None
 
     def event_names(self) -> EventNames:
         """Return what tells the events of one log apart; a log that grows keeps it."""
         return EventNames()
 
-    def stage(self, counts: Counts, names: ports.EventNames | None = None) -> None:
+    def staging(
+        self, names: ports.EventNames | None = None
+    ) -> AbstractContextManager[ports.StagedLog]:
         """Set the uses of a log aside, for ``merge`` in the same unit of work."""
-        if self._staged is None:
-            of_log = names if isinstance(names, EventNames) else EventNames()
-            self._staged = Staging(self._connection, of_log)
-        self._staged.add(counts)
+        self._staging = self._staging or Staging(self._connection)
+        return self._staging.log(names if isinstance(names, EventNames) else None)
 
-    def merge(self, feed: str) -> Merged:
+    def merge(self, feed: str) -> Sequence[Merged]:
         """Add what was staged to the feed, its sources, the sightings and the last use of keys.
 
         Imports of the same feed wait for each other here, and only here.
         """
-        staging = self._staged or Staging(self._connection, EventNames())
-        self._staged, brought = None, staging.close()
-        counted = merge_staged(self._connection, feed)
-        return Merged(counted, brought - counted)
+        if self._staging is None:
+            return []
+        self._staging.close()
+        logs, self._staging = self._staging.logs, None
+        if not logs:
+            return []
+        late = claim_logs(self._connection, [log.digest for log in logs])
+        counted = merge_staged(self._connection, feed, late)
+        return [
+            Merged(counted.get(n, 0), log.brought - counted.get(n, 0), late=n in late)
+            for n, log in enumerate(logs)
+        ]
 
     def add_sums(self, feed: str, sums: Sequence[UseSum]) -> int:
         """Add uses of which the caller knows that they were not added before; return how many."""
@@ -112,11 +121,6 @@ class SqlUsage:
         """Drop the months of sightings before this one; return which."""
         return drop_before(self._connection, month)
 
-    def knows_file(self, digest: bytes) -> bool:
-        """Say whether a log with these bytes was taken in before."""
-        query = text("SELECT EXISTS (SELECT FROM usage_files WHERE digest = :digest)")
-        return bool(self._connection.execute(query, {"digest": digest}).scalar_one())
-
     def claim_name(self, name: str) -> bool:
         """Keep a name of logs from others until the unit of work ends; False: somebody has it."""
         return claim(self._connection, name)
@@ -125,14 +129,9 @@ class SqlUsage:
         """Read the logs that were taken in with these bytes, or under this name."""
         return find(self._connection, digest, name)
 
-    def add_file(self, file: ImportedFile) -> bool:
-        """Note a log of a merged feed; False: somebody else has just taken in the same bytes."""
-        insert = text(
-            "INSERT INTO usage_files (digest, feed, name, events, keyless, unreadable, repeated)"
-            " VALUES (:digest, :feed, :name, :events, :keyless, :unreadable, :repeated)"
-            " ON CONFLICT DO NOTHING"
-        )
-        return self._connection.execute(insert, asdict(file)).rowcount == 1
+    def add_files(self, files: Sequence[ImportedFile]) -> None:
+        """Note logs that were merged."""
+        add(self._connection, files)
 
     def unknown_keys(self, limit: int) -> tuple[int, Sequence[str]]:
         """Count the keys that nobody registered, and name the first few."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rollout.domain.usage import EVENT_BYTES, Caller, Uses
 
 Names = NDArray[np.uint64]
+Hour = tuple[bool, datetime]  # whether its events have ids of their own, and its first instant
 
 NAME = np.dtype(">u8")  # as they are stored: the outcome is in the lowest bit
 NEXT = np.uint64(0x9E3779B97F4A7C16)  # even, so that the lowest bit stays
@@ -66,6 +67,14 @@ class _Hour:
         if len(self.digests) > MOST_RUNS:
             self.merge()
 
+    def names(self, *, own_ids: bool) -> Names:
+        """Return the names that were given."""
+        digests, times = self.merge()
+        if own_ids:
+            return digests
+        nth = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+        return np.repeat(digests, times) + nth.astype(np.uint64) * NEXT
+
     def merge(self) -> tuple[Names, NDArray[np.int64]]:
         """Make one run of all; return its digests and their times."""
         merged, at = np.unique(np.concatenate(self.digests), return_inverse=True)
@@ -75,16 +84,27 @@ class _Hour:
 
 
 class EventNames:
-    """Names the events of one log, hour by hour; memory does not grow with the log."""
+    """Names the events of one log, hour by hour; memory does not grow with the log.
 
-    def __init__(self) -> None:
-        self._hours: dict[tuple[bool, datetime], _Hour] = {}
-        self._aside: dict[tuple[bool, datetime], Path] = {}
+    ``taken`` are names that other logs have brought in the same transaction: they count no more.
+    """
+
+    def __init__(self, taken: dict[Hour, set[int]] | None = None) -> None:
+        self._taken = taken or {}
+        self._hours: dict[Hour, _Hour] = {}
+        self._aside: dict[Hour, Path] = {}
         self._folder: Path | None = None
+
+    def taken(self) -> dict[Hour, set[int]]:
+        """Return the names that no later log may bring again: those of this log, and before it."""
+        for key in [*self._hours, *self._aside]:
+            own = self._hour(key).names(own_ids=key[0])
+            self._taken.setdefault(key, set()).update(own.tolist())
+        return self._taken
 
     def number(self, uses: Mapping[Caller, Uses]) -> Iterator[Counted]:
         """Give the next uses of the log their names; an id of the log's own counts once."""
-        by_hour: dict[tuple[bool, datetime], list[Caller]] = {}
+        by_hour: dict[Hour, list[Caller]] = {}
         for caller in uses:
             by_hour.setdefault((caller.own_ids, caller.hour), []).append(caller)
         for key, callers in by_hour.items():
@@ -92,7 +112,7 @@ class EventNames:
         self._make_room(by_hour)
 
     def _number(
-        self, key: tuple[bool, datetime], callers: list[Caller], uses: Mapping[Caller, Uses]
+        self, key: Hour, callers: list[Caller], uses: Mapping[Caller, Uses]
     ) -> Iterator[Counted]:
         joined = b"".join(uses[caller].events for caller in callers)
         digests = np.frombuffer(joined, NAME).astype(np.uint64)
@@ -100,6 +120,9 @@ class EventNames:
         nth = self._occurrences(key, digests)
         names = digests + nth.astype(np.uint64) * NEXT
         keep = nth == 0 if key[0] else np.ones(len(names), dtype=bool)
+        if key in self._taken:
+            taken = self._taken[key]
+            keep &= np.array([name not in taken for name in names.tolist()])
         refused = np.concatenate(([0], np.cumsum((names & np.uint64(1)).astype(np.int64) * keep)))
         kept = np.concatenate(([0], np.cumsum(keep)))
         stored = names[keep].astype(NAME).tobytes()
@@ -114,7 +137,7 @@ class EventNames:
                     int(refused[end] - refused[start]),
                 )
 
-    def _occurrences(self, key: tuple[bool, datetime], digests: Names) -> NDArray[np.int64]:
+    def _occurrences(self, key: Hour, digests: Names) -> NDArray[np.int64]:
         """Return, for each digest, how many equal ones the log has brought before it."""
         hour = self._hour(key)
         order = np.argsort(digests, kind="stable")
@@ -127,14 +150,14 @@ class EventNames:
         hour.add(in_order[starts], times)
         return nth
 
-    def _hour(self, key: tuple[bool, datetime]) -> _Hour:
+    def _hour(self, key: Hour) -> _Hour:
         hour = self._hours.setdefault(key, _Hour())
         if key in self._aside:
             with np.load(self._aside.pop(key)) as saved:
                 hour.add(saved["digests"], saved["times"])
         return hour
 
-    def _make_room(self, current: Mapping[tuple[bool, datetime], Any]) -> None:
+    def _make_room(self, current: Mapping[Hour, Any]) -> None:
         """Set hours aside in files, those first that came first."""
         held = sum(map(len, self._hours.values()))
         for key in [key for key in self._hours if key not in current]:

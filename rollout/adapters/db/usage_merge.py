@@ -1,4 +1,4 @@
-"""How the staged uses of one log are merged into the tables of the usage stage.
+"""How the staged uses of logs are merged into the tables of the usage stage.
 
 First, under the lock of their scope, what was counted before is taken out; what is left is added.
 Every statement that locks rows takes them in the order of their keys, and the statements always
@@ -6,6 +6,8 @@ run in this order. So two merges never wait for each other crosswise.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, text
 
@@ -151,27 +153,29 @@ ON CONFLICT (key_id) DO UPDATE SET
     last_seen = greatest(known.last_seen, excluded.last_seen)
 """
 
+_BY_LOG = "SELECT log, sum(count)::bigint AS uses FROM staged GROUP BY log"
+
 _MERGE = (_COUNTED, _SOURCES, _MONTHS, _SIGHTINGS, _KEY_SOURCES, _CALLERS, _KEYS, _FEED)
 
 
-def merge_staged(connection: Connection, feed: str) -> int:
-    """Add what is staged to the tables, and return how many uses were new."""
+def merge_staged(
+    connection: Connection, feed: str, late: Collection[int] = ()
+) -> Mapping[int, int]:
+    """Add what is staged, but for late logs, and return how many uses of each log were new."""
+    connection.execute(text("DELETE FROM staged WHERE log = ANY(:late)"), {"late": list(late)})
     for statement in _BEFORE:
         connection.execute(text(statement), {"feed": feed})
     _leave_the_late(connection)
     _recount(connection, feed)
     _note_seen(connection, feed)
-    return add_staged(connection, feed)
+    add_staged(connection, feed)
+    return {row.log: row.uses for row in connection.execute(text(_BY_LOG))}
 
 
-def add_staged(connection: Connection, feed: str) -> int:
-    """Add what is staged, all of which is new, to the tables, and return how many uses it is."""
+def add_staged(connection: Connection, feed: str) -> None:
+    """Add what is staged, all of which is new, to the tables."""
     for statement in _MERGE:
         connection.execute(text(statement), {"feed": feed})
-    counted: int = connection.execute(
-        text("SELECT coalesce(sum(count), 0)::bigint FROM counted")
-    ).scalar_one()
-    return counted
 
 
 def _leave_the_late(connection: Connection) -> None:

@@ -1,30 +1,34 @@
-"""The uses of one log, beside the tables until all of it has been read. Nobody waits for them."""
+"""The uses of logs, beside the tables until all of each has been read. Nobody waits for them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
 
 from sqlalchemy import Connection, text
 
 from rollout.adapters.db.copy import copy_rows
-from rollout.adapters.db.usage_events import Counted, EventNames
+from rollout.adapters.db.usage_events import EventNames
+from rollout.adapters.db.usage_files import known
 from rollout.domain.usage import EVENT_BYTES, Source
 from rollout.services.ports import Counts
 
 COLUMNS = (
-    *("row", "own_ids", "key_id", "account_id", "source_id", "hour"),
+    *("log", "row", "own_ids", "key_id", "account_id", "source_id", "hour"),
     *("count", "refused", "first_at", "last_at", "events"),
 )
 SOURCES = ("source_id", "user_agent", "network", "client", "example")
-Ids = dict[tuple[str, str, str], bytes]  # of sources, by their parts
-
+TOGETHER = 50_000  # rows of small logs
 ENOUGH = 16 << 20  # bytes of event names that are held in memory before they are written
 
 TABLES = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",  # a long log may bring no use for long
     """
     CREATE TEMPORARY TABLE staged (
-        row bigint, own_ids boolean, key_id text, account_id text, source_id bytea,
+        log integer, row bigint, own_ids boolean, key_id text, account_id text, source_id bytea,
         hour timestamptz, count bigint, refused bigint, first_at timestamptz, last_at timestamptz,
         events bytea STORAGE EXTERNAL  -- random bytes
     ) ON COMMIT DROP
@@ -38,63 +42,123 @@ TABLES = (
 
 
 class Staging:
-    """Gathers counts, names their events, and writes them away by the million."""
+    """Takes in logs one after the other; none counts what another has brought.
 
-    def __init__(self, connection: Connection, names: EventNames) -> None:
+    Rows of many small logs are written together. A log that is too large to be held writes its own.
+    """
+
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._names = names
-        self._gathered = Counts()
-        self._held = 0
-        self._rows = 0
-        self._brought = 0
+        self._held = Rows()
+        self._numbers = count()  # of rows
+        self._names = EventNames()
+        self.logs: list[StagedLog] = []
         for statement in TABLES:
             connection.execute(text(statement))
 
+    @contextmanager
+    def log(self, names: EventNames | None = None) -> Iterator[StagedLog]:
+        """Take in one log: all of it, or nothing if this raises or it is known."""
+        names = names or EventNames(self._names.taken())
+        before = {log.digest for log in self.logs if log.digest}
+        with self._connection.begin_nested() as savepoint:
+            log = StagedLog(self._connection, names, self._numbers, len(self.logs), before)
+            yield log
+            if log.known:
+                savepoint.rollback()
+                return
+        self.logs.append(log)
+        self._names = names
+        self._held.add(log.rest())
+        if len(self._held.rows) > TOGETHER:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is held."""
+        self._held.write(self._connection)
+
+
+class StagedLog:
+    """Gathers the counts of one log, names its events, and writes them away by the million.
+
+    Implements ``services.ports.usage.StagedLog``.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: EventNames,
+        numbers: Iterator[int],
+        log: int,
+        before: AbstractSet[bytes],
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._numbers = numbers
+        self._log = log
+        self._before = before
+        self._gathered = Counts()
+        self._held = 0
+        self.brought = 0  # uses, those included that count no more
+        self.digest: bytes | None = None
+        self.known = False
+
     def add(self, counts: Counts) -> None:
-        """Take in the counts of the next piece of the log."""
+        """Take in the counts of the next piece."""
         size = sum(len(uses.events) for uses in counts.uses.values())
-        self._brought += size // EVENT_BYTES
+        self.brought += size // EVENT_BYTES
         self._held += size
         self._gathered.merge_uses(counts)
         if self._held > ENOUGH:
-            self._write()
+            self.rest().write(self._connection)
 
-    def close(self) -> int:
-        """Write the rest; return how many uses the log has brought."""
-        self._write()
-        return self._brought
+    def keep_as(self, digest: bytes) -> bool:
+        """Keep it, under the SHA-256 of its bytes; False: they came before, and nothing stays."""
+        self.digest = digest
+        self.known = digest in self._before or bool(known(self._connection, [digest]))
+        return not self.known
 
-    def _write(self) -> None:
+    def rest(self) -> Rows:
+        """Return what was gathered and not yet written."""
         gathered, self._gathered, self._held = self._gathered, Counts(), 0
         ids = {source: Source(*source).source_id for source in gathered.logged_as}
-        copy_rows(
-            self._connection,
-            "staged_sources",
-            SOURCES,
-            ((ids[source], *source, example) for source, example in gathered.logged_as.items()),
-        )
-        copy_rows(self._connection, "staged", COLUMNS, self._staged(gathered, ids))
-
-    def _staged(self, gathered: Counts, ids: Ids) -> Iterator[tuple[object, ...]]:
+        rows = Rows({(ids[s], *s, example) for s, example in gathered.logged_as.items()})
         for counted in self._names.number(gathered.uses):
-            self._rows += 1
-            yield _row(self._rows, counted, ids)
+            caller, uses = counted.caller, counted.uses
+            rows.rows.append(
+                (
+                    self._log,
+                    next(self._numbers),
+                    caller.own_ids,
+                    caller.key_id,
+                    caller.account_id,
+                    ids[caller.user_agent, caller.network, caller.client],
+                    caller.hour,
+                    counted.count,
+                    counted.refused,
+                    uses.first_at,
+                    uses.last_at,
+                    counted.events,
+                )
+            )
+        return rows
 
 
-def _row(
-    number: int, counted: Counted, ids: dict[tuple[str, str, str], bytes]
-) -> tuple[object, ...]:
-    caller, uses = counted.caller, counted.uses
-    return (
-        number,
-        caller.own_ids,
-        caller.key_id,
-        caller.account_id,
-        ids[caller.user_agent, caller.network, caller.client],
-        caller.hour,
-        counted.count,
-        counted.refused,
-        uses.first_at,
-        uses.last_at,
-        counted.events,
-    )
+@dataclass(slots=True)
+class Rows:
+    """Rows of the two tables, on their way there."""
+
+    sources: set[tuple[object, ...]] = field(default_factory=set)
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+
+    def add(self, others: Rows) -> None:
+        """Take in others."""
+        self.sources |= others.sources
+        self.rows += others.rows
+
+    def write(self, connection: Connection) -> None:
+        """Write them away; none is left."""
+        if self.rows:
+            copy_rows(connection, "staged_sources", SOURCES, self.sources)
+            copy_rows(connection, "staged", COLUMNS, self.rows)
+            self.sources, self.rows = set(), []

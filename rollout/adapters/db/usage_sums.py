@@ -51,7 +51,8 @@ def merge_sums(connection: Connection, feed: str, sums: Sequence[UseSum]) -> int
         ((ids[s], s.user_agent, s.network, s.client, example) for s, example in logged),
     )
     copy_rows(connection, "staged", COLUMNS, _rows(sums, [ids[source] for source in sources]))
-    return add_staged(connection, feed)
+    add_staged(connection, feed)
+    return sum(one.uses for one in sums)
 
 
 def _rows(sums: Sequence[UseSum], source_ids: Sequence[bytes]) -> Iterator[tuple[object, ...]]:
@@ -59,4 +60,4 @@ def _rows(sums: Sequence[UseSum], source_ids: Sequence[bytes]) -> Iterator[tuple
         refused = one.uses if one.refused else 0
         times = one.first_at, one.last_at
         caller = one.key_id, one.account_id, source_id, hour_of(one.first_at)
-        yield (number, True, *caller, one.uses, refused, *times, b"")
+        yield (0, number, True, *caller, one.uses, refused, *times, b"")

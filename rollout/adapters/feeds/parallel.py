@@ -25,7 +25,7 @@ from rollout.services.usage.counting import InTurn, count_log, count_piece
 
 PIECE = 12 << 20  # bytes of whole lines: of more, counting would be faster and memory larger
 WHOLE = 64 << 20  # bytes up to which a log that cannot be cut is counted elsewhere, as a whole
-WORTH_IT = 8 << 20  # bytes of files below which other processes would cost more than they save
+WORTH_IT = 8 << 20  # bytes of logs below which other processes would cost more than they save
 
 
 @contextmanager

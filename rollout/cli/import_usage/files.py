@@ -33,6 +33,9 @@ from rollout.services.ports import UsageFeed
 # again takes a tenth of the time.
 FEW_COLLECTIONS = 200_000
 
+PACKINGS = frozenset({".gz", ".zst"})
+PACKED = 10  # times larger than its file is a log in one of these, about
+
 
 def choose_reader(
     log_format: LogFormat | None, map_file: Path | None, as_of: datetime | None
@@ -73,9 +76,12 @@ def import_files(
 ) -> None:
     """Take in logs one after the other, and note what becomes of each."""
     in_folder = iter(found for _, found in paths)
-    size = sum(path.stat().st_size for path, _ in paths if path.is_file())
+    sizes = {path: path.stat().st_size for path, _ in paths if path.is_file()}
+    unpacked = sum(
+        size * (PACKED if path.suffix in PACKINGS else 1) for path, size in sizes.items()
+    )
     gc.set_threshold(FEW_COLLECTIONS)
-    with _progress_bar(size) as watch, counting(reader, size) as counts:
+    with _progress_bar(sum(sizes.values())) as watch, counting(reader, unpacked) as counts:
         for imported in rollout.usage_import.import_logs(
             (LogFile(path, watch) for path, _ in paths),
             reader,

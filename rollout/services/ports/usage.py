@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,6 +20,7 @@ class Merged:
 
     counted: int
     repeated: int  # events that had been counted before, in this log or in another
+    late: bool = False  # somebody else has taken in the same bytes meanwhile: nothing of it entered
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,18 @@ class EventNames(Protocol):
     """Which events a log has brought so far; of no other use to whoever keeps it."""
 
 
+class StagedLog(Protocol):
+    """The uses of one log, beside the tables."""
+
+    def add(self, counts: Counts) -> None:
+        """Take in the counts of the next piece."""
+        ...
+
+    def keep_as(self, digest: bytes) -> bool:
+        """Keep it, under the SHA-256 of its bytes; False: they came before, and nothing stays."""
+        ...
+
+
 class UsageRepository(Protocol):
     """Speaks inside one unit of work."""
 
@@ -82,14 +96,18 @@ class UsageRepository(Protocol):
         """Return what tells the events of one log apart; a log that grows keeps it."""
         ...
 
-    def stage(self, counts: Counts, names: EventNames | None = None) -> None:
-        """Set the uses of a log aside, for ``merge`` in the same unit of work."""
+    def staging(self, names: EventNames | None = None) -> AbstractContextManager[StagedLog]:
+        """Set the uses of a log aside, for ``merge`` in the same unit of work.
+
+        Where this raises, nothing of the log stays, and the next one may come.
+        """
         ...
 
-    def merge(self, feed: str) -> Merged:
+    def merge(self, feed: str) -> Sequence[Merged]:
         """Add what was staged to the feed, its sources, the sightings and the last use of keys.
 
-        Imports of the same feed wait for each other here, and only here.
+        Says for each log, in their order, how it went. Imports of the same feed wait for each
+        other here, and only here.
         """
         ...
 
@@ -128,10 +146,6 @@ class UsageRepository(Protocol):
         """
         ...
 
-    def knows_file(self, digest: bytes) -> bool:
-        """Say whether a log with these bytes was taken in before."""
-        ...
-
     def claim_name(self, name: str) -> bool:
         """Keep a name of logs from others until the unit of work ends; False: somebody has it."""
         ...
@@ -140,8 +154,8 @@ class UsageRepository(Protocol):
         """Read the logs that were taken in with these bytes, or under this name."""
         ...
 
-    def add_file(self, file: ImportedFile) -> bool:
-        """Note a log of a merged feed; False: somebody else has just taken in the same bytes."""
+    def add_files(self, files: Sequence[ImportedFile]) -> None:
+        """Note logs that were merged."""
         ...
 
     def unknown_keys(self, limit: int) -> tuple[int, Sequence[str]]:

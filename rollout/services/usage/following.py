@@ -42,9 +42,10 @@ class UsageFollow:
             uow.usage.cursor(self._cursor)
             counts: Counts = count_piece(self._reader, piece, uow.now() + AHEAD)
             tally.count(counts)
-            uow.usage.stage(counts, names)
+            with uow.usage.staging(names) as staged:
+                staged.add(counts)
             uow.usage.set_aside(self._feed, counts.ahead)
-            merged = uow.usage.merge(self._feed)
+            (merged,) = uow.usage.merge(self._feed)
             tally.sightings, tally.repeated = merged.counted, merged.repeated
             uow.usage.set_cursor(self._cursor, position)
             uow.commit()

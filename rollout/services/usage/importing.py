@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollout.domain.audit import Fact
 from rollout.domain.errors import BadInput, BadRows
-from rollout.services.ports import Counting, Counts, LastUse, Log, StartUnitOfWork, UsageFeed
-from rollout.services.ports.usage import ImportedFile
+from rollout.services.ports import (
+    Counting,
+    Counts,
+    LastUse,
+    Log,
+    StartUnitOfWork,
+    UnitOfWork,
+    UsageFeed,
+)
+from rollout.services.ports.usage import ImportedFile, Merged
 from rollout.services.usage.counting import InTurn, note
 from rollout.services.usage.tally import Tally
 
 AHEAD = timedelta(days=1)  # how far a log's clock may be ahead of the database's
+TOGETHER = 100_000  # records of small logs that are taken in by one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,13 @@ class Imported:
     log: Log
     tally: Tally | None = None
     refused: BadInput | None = None
+
+    def merged(self, merged: Merged) -> Imported:
+        """Return this with what became of its uses."""
+        if self.tally is None or merged.late:
+            return replace(self, tally=None)
+        self.tally.sightings, self.tally.repeated = merged.counted, merged.repeated
+        return self
 
 
 class UsageImport:
@@ -40,20 +56,16 @@ class UsageImport:
         operator: str,
         counting: Counting | None = None,
     ) -> Iterator[Imported]:
-        """Take in logs one after the other, each in a transaction of its own.
+        """Take in logs one after the other, several small ones in one transaction.
 
         A log is refused with ``BadInput`` if it is damaged, and with ``BadRows`` if it has records
         and none can be read: then the format is probably another. The next one comes all the same.
         """
         with self._start() as uow:
             latest = uow.now() + AHEAD
-        for log, counts in (counting or InTurn()).count(reader, logs, latest):
-            try:
-                tally = self._take_in(log, counts, reader, feed=feed, operator=operator)
-            except BadInput as refused:
-                yield Imported(log, refused=refused)
-            else:
-                yield Imported(log, tally)
+        counted = (counting or InTurn()).count(reader, logs, latest)
+        while taken_in := self._take_in(counted, reader, feed=feed, operator=operator):
+            yield from taken_in
 
     def import_log(self, log: Log, reader: UsageFeed, *, feed: str, operator: str) -> Tally | None:
         """Take in one log; None if its content was taken in before. Raises as ``Imported`` says."""
@@ -81,25 +93,57 @@ class UsageImport:
         return tally
 
     def _take_in(
-        self, log: Log, pieces: Iterator[Counts], reader: UsageFeed, *, feed: str, operator: str
-    ) -> Tally | None:
-        tally = Tally()
+        self,
+        counted: Iterator[tuple[Log, Iterator[Counts]]],
+        reader: UsageFeed,
+        *,
+        feed: str,
+        operator: str,
+    ) -> list[Imported]:
+        """Take in the next logs, as many as make a transaction; none after the last."""
+        read: list[Imported] = []
         with self._start() as uow:
+            for log, pieces in counted:
+                read.append(_stage(uow, log, pieces, reader, feed))
+                if _enough(read):
+                    break
+            merged = iter(uow.usage.merge(feed))
+            imported = [one.merged(next(merged)) if one.tally else one for one in read]
+            new = [(one.log, one.tally) for one in imported if one.tally]
+            uow.usage.add_files([_file(log, feed, tally) for log, tally in new])
+            uow.audit.append([_fact(log, feed, operator, tally) for log, tally in new])
+            uow.commit()
+        return imported
+
+
+def _stage(
+    uow: UnitOfWork, log: Log, pieces: Iterator[Counts], reader: UsageFeed, feed: str
+) -> Imported:
+    """Set a log aside; where it is refused, or was taken in before, nothing of it stays."""
+    tally = Tally()
+    try:
+        with uow.usage.staging() as staged:
             for counts in pieces:
                 tally.count(counts)
-                uow.usage.stage(counts)
+                staged.add(counts)
                 uow.usage.set_aside(feed, counts.ahead)
                 uow.usage.attest(counts.last_uses)
-            if uow.usage.knows_file(log.digest()):
-                return None
+            if not staged.keep_as(log.digest()):
+                return Imported(log)
             _refuse_if_unreadable(log, reader, tally)
-            merged = uow.usage.merge(feed)
-            tally.sightings, tally.repeated = merged.counted, merged.repeated
-            if not uow.usage.add_file(_file(log, feed, tally)):
-                return None
-            uow.audit.append([_fact(log, feed, operator, tally)])
-            uow.commit()
-        return tally
+    except BadInput as refused:
+        return Imported(log, refused=refused)
+    return Imported(log, tally)
+
+
+def _enough(read: list[Imported]) -> bool:
+    """Say whether these logs are a transaction.
+
+    One that wrote past what is staged ends it: two imports would wait for each other's rows.
+    """
+    tallies = [one.tally for one in read if one.tally]
+    aside = any(tally.ahead or tally.last_uses for tally in tallies)
+    return aside or sum(tally.records for tally in tallies) >= TOGETHER
 
 
 def _refuse_if_unreadable(log: Log, reader: UsageFeed, tally: Tally) -> None:
