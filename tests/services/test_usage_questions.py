@@ -276,16 +276,31 @@ def test_the_deprecation_says_what_its_keys_are_judged_by(campaign: Campaign) ->
     assert questions.summary().total.used == 0
 
 
-def test_keys_come_page_by_page_each_once(
-    engine: Engine, questions: UsageQuestions, monkeypatch: pytest.MonkeyPatch
+def test_keys_come_each_once_first_a_few_and_then_the_rest(
+    engine: Engine,
+    questions: UsageQuestions,
+    call: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rollout.services.usage.questions.keys.PAGE", 3)
+    monkeypatch.setattr("rollout.services.usage.questions.keys.FEW", 3)
     register(engine, *(f"k{n}" for n in range(8)))
+    for key in ("k1", "k6", "x1", "x6"):  # one of the few, and one of the rest
+        call((key, "Zapier", NOW - 60 * DAY), (key, "Segment.io/1.0", NOW - 50 * DAY))
+        call((key, "curl/8", NOW - 50 * DAY))
+    for key in ("x0", "x2", "x3"):
+        call((key, "curl/8", NOW - 50 * DAY))
     listen(engine, NOW - 80 * DAY, NOW)
 
     assert [k.row.key_id for k in questions.keys(KeyFilter())] == [f"k{n}" for n in range(8)]
     assert len(list(questions.keys(usage=Usage.UNUSED))) == 8
     assert list(questions.keys(usage=Usage.UNKNOWN)) == []
+    for which, first in ((KeyFilter(), "k"), (KeyFilter(registered=False), "x")):
+        for at, named in ((None, ("Segment", "Zapier")), (NOW - 55 * DAY, ("Zapier",))):
+            served = {k.row.key_id: k.row.integrations for k in questions.keys(which, at=at)}
+            assert {key: names for key, names in served.items() if names} == {
+                f"{first}1": named,
+                f"{first}6": named,
+            }
 
 
 # Who has moved

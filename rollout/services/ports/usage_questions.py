@@ -178,9 +178,9 @@ class UsageQuestions(Protocol):
         ...
 
     def keys(
-        self, which: KeyFilter, at: datetime | None, now: datetime, *, after: str, limit: int
-    ) -> Sequence[KeyRow]:
-        """Read the next keys that are meant, in the order of their ids."""
+        self, which: KeyFilter, at: datetime | None, now: datetime, *, after: str, limit: int | None
+    ) -> Iterator[KeyRow]:
+        """Read the next few keys that are meant, in the order of their ids, or all the rest."""
         ...
 
     def alike(

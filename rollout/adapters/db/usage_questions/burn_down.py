@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from sqlalchemy import Connection, text
 
-from rollout.adapters.db.usage_questions.conditions import NAMED
+from rollout.adapters.db.usage_questions.conditions import NAMED_USES
 from rollout.domain.usage.burn_down import Point
 
 ONE_DAY = timedelta(days=1)
@@ -42,8 +42,8 @@ SELECT count(DISTINCT k.account_id) FROM keys k JOIN key_usage u USING (key_id)
 _SETS = f"""
 WITH used AS (
   SELECT DISTINCT k.account_id, n.integration
-    FROM ({NAMED}) n JOIN key_sources x USING (source_id) JOIN keys k USING (key_id)
-   WHERE k.kind = ANY(:kinds) AND k.status = 'active' AND x.last_seen >= :used_since
+    FROM ({NAMED_USES}) n JOIN keys k USING (key_id)
+   WHERE k.kind = ANY(:kinds) AND k.status = 'active' AND n.last_seen >= :used_since
 ), sets AS (
   SELECT array_agg(integration ORDER BY integration) AS integrations FROM used GROUP BY account_id
 )

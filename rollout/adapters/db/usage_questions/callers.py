@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from rollout.adapters.db.histories import history
 from rollout.adapters.db.usage_questions.as_of import HISTORY
 from rollout.adapters.db.usage_questions.conditions import SOURCES_OF
+from rollout.adapters.db.usage_questions.streaming import stream
 from rollout.domain.errors import NotFound
 from rollout.domain.usage import HOLIDAYS
 from rollout.services.ports.usage_questions import (
@@ -95,7 +96,6 @@ SELECT coalesce(k.account_id, nullif(u.named_account, '')) AS account_id,
  WHERE coalesce(k.account_id, nullif(u.named_account, '')) IS NOT NULL
  GROUP BY 1 ORDER BY recent DESC, last_seen DESC, account_id
 """
-BATCH = 10_000  # accounts that stand in memory
 
 
 def read_account_keys(connection: Connection, account_id: str, now: datetime) -> Sequence[OwnKey]:
@@ -164,8 +164,7 @@ def read_customers(
 ) -> Iterator[CustomerRow]:
     """Read the accounts that an integration has called for, the busiest of late first."""
     values = {"integration": name, "now": now, "recent": recent}
-    streamed = {"stream_results": True, "yield_per": BATCH}
-    for row in connection.execute(text(_CUSTOMERS), values, execution_options=streamed):
+    for row in stream(connection, _CUSTOMERS, values):
         yield CustomerRow(
             account_id=row.account_id,
             keys=row.keys,

@@ -7,13 +7,19 @@ from typing import Any
 from rollout.domain.plan import ANY_INTEGRATION
 from rollout.services.ports.usage_questions import KeyFilter
 
-# The sources of all integrations with their names, and those of one. The view `named_sources` says
-# the same, but is read from the sources of everybody, most of which are no integration.
-NAMED = """
-SELECT source_id, integration FROM sources WHERE integration IS NOT NULL
-UNION ALL
-SELECT s.source_id, c.integration FROM callers c JOIN sources s USING (user_agent)
- WHERE c.integration IS NOT NULL AND s.integration IS NULL
+# Which key was used by which integration, for all of them at once. Few sources are those of an
+# integration, but the planner takes them for the many that a library has: it would read the sources
+# and uses of everybody. OFFSET 0 makes it look them up, one integration after the other.
+NAMED_USES = """
+SELECT x.key_id, n.integration, x.first_seen, x.last_seen FROM (
+  SELECT source_id, integration FROM sources WHERE integration IS NOT NULL
+  UNION ALL
+  SELECT s.source_id, c.integration FROM callers c CROSS JOIN LATERAL (
+    SELECT source_id FROM sources s WHERE s.user_agent = c.user_agent AND s.integration IS NULL
+    OFFSET 0) s WHERE c.integration IS NOT NULL
+) n CROSS JOIN LATERAL (
+  SELECT key_id, first_seen, last_seen FROM key_sources x WHERE x.source_id = n.source_id
+  OFFSET 0) x
 """
 SOURCES_OF = """
 SELECT source_id FROM sources WHERE integration = :integration
@@ -21,9 +27,13 @@ UNION ALL
 SELECT s.source_id FROM callers c JOIN sources s USING (user_agent)
  WHERE c.integration = :integration AND s.integration IS NULL
 """
-_USED_BY = """
-{key}.key_id IN (SELECT x.key_id FROM key_sources x WHERE x.source_id IN ({sources})
+_USED_BY = f"""
+{{key}}.key_id IN (SELECT x.key_id FROM key_sources x WHERE x.source_id IN ({SOURCES_OF})
                     AND (CAST(:at AS timestamptz) IS NULL OR x.first_seen <= :at))
+"""
+_USED_BY_ANY = f"""
+{{key}}.key_id IN (SELECT DISTINCT n.key_id FROM ({NAMED_USES}) n
+                    WHERE CAST(:at AS timestamptz) IS NULL OR n.first_seen <= :at)
 """
 _ENROLLED = """
 EXISTS (SELECT FROM enrollments e WHERE e.account_id = k.account_id
@@ -67,6 +77,5 @@ def conditions(which: KeyFilter) -> tuple[str, dict[str, Any]]:
 
 
 def _used_by(integration: str | None, key: str) -> str:
-    anys = f"SELECT named.source_id FROM ({NAMED}) named"
-    sources = anys if integration == ANY_INTEGRATION else SOURCES_OF
-    return _USED_BY.format(key=key, sources=sources)
+    used_by = _USED_BY_ANY if integration == ANY_INTEGRATION else _USED_BY
+    return used_by.format(key=key)

@@ -39,9 +39,9 @@ class SqlUsageQuestions:
         return coverage if at is None else coverage.until(at)
 
     def keys(
-        self, which: KeyFilter, at: datetime | None, now: datetime, *, after: str, limit: int
-    ) -> Sequence[KeyRow]:
-        """Read the next keys that are meant, in the order of their ids."""
+        self, which: KeyFilter, at: datetime | None, now: datetime, *, after: str, limit: int | None
+    ) -> Iterator[KeyRow]:
+        """Read the next few keys that are meant, in the order of their ids, or all the rest."""
         return keys.read_keys(self._connection, which, at, now, after=after, limit=limit)
 
     def alike(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, text
 
+from rollout.adapters.db.usage_questions.streaming import stream
 from rollout.services.ports.usage_questions import SourceBy, SourceRow
 
 # Calls of one program that are called by different names are listed apart.
@@ -29,7 +30,6 @@ WITH each AS MATERIALIZED ({_EACH})
 SELECT (SELECT count(*) FROM each WHERE accounts >= least)
   FROM unnest(CAST(:at_least AS bigint[])) WITH ORDINALITY AS asked (least, place) ORDER BY place
 """
-BATCH = 10_000  # sources that stand in memory
 
 
 def read_sources(
@@ -37,8 +37,7 @@ def read_sources(
 ) -> Iterator[SourceRow]:
     """Read the sources with at least so many accounts and keys, those with most first."""
     values = {"by_network": by is SourceBy.NETWORK, "accounts": accounts, "keys": keys}
-    streamed = {"stream_results": True, "yield_per": BATCH}
-    for row in connection.execute(text(_LIST), values, execution_options=streamed):
+    for row in stream(connection, _LIST, values):
         yield SourceRow(
             source=row.source,
             network=row.network,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -15,7 +15,7 @@ from rollout.services.ports.usage import KeyRow
 from rollout.services.ports.usage_questions import KeyFilter
 from rollout.services.usage.questions.view import View, view
 
-PAGE = 10_000  # keys read at a time
+FEW = 1_000  # keys that are read first: enough for whoever looks at the beginning, or for few
 SHOWN = 20  # names, in an error that helps
 
 
@@ -47,7 +47,7 @@ def key_uses(
         deprecation = check(uow, which)
         seen = view(uow, at=at, guards=deprecation.guards if deprecation else None)
     which = _near(in_scope(which, deprecation, scope), usage, seen)
-    return _pages(start, which, usage, seen)
+    return _read(start, which, usage, seen)
 
 
 def check(uow: UnitOfWork, which: KeyFilter) -> Deprecation | None:
@@ -96,17 +96,21 @@ def _near(which: KeyFilter, usage: Usage | None, seen: View) -> KeyFilter:
     return replace(which, not_used_since=seen.now - min(seen.window, HOLIDAYS))
 
 
-def _pages(
+def _read(
     start: StartUnitOfWork, which: KeyFilter, usage: Usage | None, seen: View
 ) -> Iterator[KeyUse]:
-    after = ""
-    while True:
+    with start() as uow:
+        few = list(uow.usage_questions.keys(which, seen.at, seen.now, after="", limit=FEW))
+    yield from _judged(few, usage, seen)
+    if len(few) == FEW:
+        last = few[-1].key_id
         with start() as uow:
-            page = uow.usage_questions.keys(which, seen.at, seen.now, after=after, limit=PAGE)
-        for row in page:
-            judged = seen.judge(row.history)
-            if usage in (None, judged.usage):
-                yield KeyUse(row, judged)
-        if len(page) < PAGE:
-            return
-        after = page[-1].key_id
+            rest = uow.usage_questions.keys(which, seen.at, seen.now, after=last, limit=None)
+            yield from _judged(rest, usage, seen)
+
+
+def _judged(rows: Iterable[KeyRow], usage: Usage | None, seen: View) -> Iterator[KeyUse]:
+    for row in rows:
+        judged = seen.judge(row.history)
+        if usage in (None, judged.usage):
+            yield KeyUse(row, judged)

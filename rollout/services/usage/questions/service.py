@@ -37,7 +37,7 @@ class UsageQuestions:
         usage: Usage | None = None,
         at: datetime | None = None,
     ) -> Iterator[KeyUse]:
-        """Read keys in the order of their ids, a page at a time."""
+        """Read keys in the order of their ids."""
         return keys.key_uses(self._start, which, usage=usage, at=at, scope=keys.Scope.INSIDE)
 
     def keys_out_of_scope(
