@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench import cutoff, fan_out, gateway, idle, imports, usage, user_agents
+from bench import cutoff, fan_out, gateway, idle, imports, notices, usage, user_agents
 from bench.figures import Figure, show
 from bench.servers import own_servers
 from bench.size import FULL, QUICK
@@ -18,6 +18,7 @@ BENCHES = {
     "cutoff": cutoff.measure,
     "idle": idle.measure,
     "imports": imports.measure,
+    "notices": notices.measure,
     "usage": usage.measure,
     "user-agents": user_agents.measure,
     "fan-out": fan_out.measure,

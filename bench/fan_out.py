@@ -23,6 +23,8 @@ from rollout.services.usage import CallerNaming, UsageImport
 SOURCES = 10  # of each account
 PARTIES = 1_000
 STATEMENTS = (
+    "SET LOCAL session_replication_role = replica",  # ten million foreign keys are not the question
+    "SET LOCAL work_mem = '1GB'",
     """
     INSERT INTO accounts (account_id, name, timezone, locale, tier)
     SELECT 'a' || n, 'Account ' || n, 'UTC', 'en', 'free' FROM generate_series(1, {accounts}) n
@@ -38,23 +40,24 @@ STATEMENTS = (
     """,
     """
     CREATE TEMPORARY TABLE wanted AS
-    SELECT n, s, CASE WHEN s = 0 THEN 'party-' || n % {parties}
+    SELECT n, user_agent, network,
+           decode(md5(user_agent || ' ' || network), 'hex') AS source_id FROM (
+    SELECT n, CASE WHEN s = 0 THEN 'party-' || n % {parties}
                       WHEN s < 4 THEN 'python-requests' WHEN s < 7 THEN 'curl'
                       ELSE 'Mozilla (X' || s || '; Linux) Gecko Firefox' END AS user_agent,
            CASE WHEN s = 0 THEN '10.9.' || n % {parties} % 256 || '.' || n % {parties} / 256
                 ELSE '10.' || s || '.' || n / 256 % 256 || '.' || n % 256 || '-' || n / 65536 END
              AS network
-      FROM generate_series(1, {accounts}) n, generate_series(0, {sources} - 1) s
+      FROM generate_series(1, {accounts}) n, generate_series(0, {sources} - 1) s) AS calls
     """,
     """
     INSERT INTO sources (source_id, user_agent, network, example)
-    SELECT DISTINCT decode(md5(user_agent || ' ' || network), 'hex'), user_agent, network,
-           user_agent || '/1.0' FROM wanted
+    SELECT source_id, min(user_agent), min(network), min(user_agent) || '/1.0' FROM wanted
+     GROUP BY source_id
     """,
     """
     INSERT INTO key_sources (key_id, source_id, count, refused, first_seen, last_seen)
-    SELECT 'k' || n, decode(md5(user_agent || ' ' || network), 'hex'), 7, 0,
-           now() - interval '30 days', now() FROM wanted
+    SELECT 'k' || n, source_id, 7, 0, now() - interval '30 days', now() FROM wanted
     """,
     """
     INSERT INTO callers (user_agent, count, first_seen, last_seen, days)

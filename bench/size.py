@@ -16,6 +16,7 @@ class Size:
     lines: int  # of the access log
     trail_files: int  # of CloudTrail
     trail_events: int  # in each
+    letters: int  # notices that are due at once
     fan_out_accounts: int  # each called for by ten sources
     gateway_keys: int
     gateway_seconds: float  # per round
@@ -27,10 +28,11 @@ FULL = Size(
     idle=(10_000, 1_000_000),
     ticks=300,
     accounts=100_000,
-    lines=2_000_000,
-    trail_files=200,
+    lines=5_000_000,
+    trail_files=1_000,
     trail_events=500,
-    fan_out_accounts=100_000,
+    letters=10_000,
+    fan_out_accounts=1_000_000,
     gateway_keys=20_000,
     gateway_seconds=5.0,
     gateway_rounds=3,
@@ -43,6 +45,7 @@ QUICK = Size(
     lines=3_000,
     trail_files=3,
     trail_events=50,
+    letters=80,
     fan_out_accounts=1_000,
     gateway_keys=200,
     gateway_seconds=0.2,
