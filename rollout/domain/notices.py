@@ -12,7 +12,7 @@ from rollout.domain.usage import Usage
 
 
 class NoticeState(StrEnum):
-    """Where a notice stands. Only ``delivered`` counts as a promise (T0)."""
+    """Where a notice stands. Only what has ``ARRIVED`` counts as a promise (T0)."""
 
     PENDING = "pending"
     LEASED = "leased"
@@ -20,10 +20,15 @@ class NoticeState(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     BOUNCED = "bounced"
+    COMPLAINED = "complained"  # called spam by whoever got it
     RETRY = "retry"
     UNCERTAIN = "uncertain"  # the connection died after the final dot: it may have arrived
     SKIPPED = "skipped"
     DEAD = "dead"
+
+
+# Nobody can complain of a message that did not arrive.
+ARRIVED = frozenset({NoticeState.DELIVERED, NoticeState.COMPLAINED})
 
 
 @dataclass(frozen=True, slots=True)
