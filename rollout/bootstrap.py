@@ -26,6 +26,7 @@ from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.locales import canonical_locale
+from rollout.adapters.mail.addresses import own_domain
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.pepper import load_pepper
@@ -34,6 +35,7 @@ from rollout.adapters.signatures import load_signatures
 from rollout.adapters.usage_stream import ValkeyUsageStream
 from rollout.domain.clock import Clock
 from rollout.domain.errors import BadInput, Refused, Unavailable
+from rollout.domain.return_path import ReturnPaths
 from rollout.services.audit import Audit
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
@@ -116,6 +118,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
     start = _unit_of_work(settings, engine)
     renderer = TemplateRenderer(templates_dir() / "notices")
     pepper = load_pepper(settings.pepper, settings.data_dir)
+    return_paths = _return_paths(settings, pepper)
     return Rollout(
         settings=settings,
         clock=clock,
@@ -139,7 +142,11 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start),
         delivery=NoticeDelivery(
-            start, renderer, _mailer(settings, clock), timedelta(seconds=settings.delivery_grace)
+            start,
+            renderer,
+            _mailer(settings, clock),
+            timedelta(seconds=settings.delivery_grace),
+            return_paths,
         ),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck)),
         preview=CutoffPreview(start),
@@ -168,6 +175,12 @@ def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
         final_timeout=settings.smtp_final_timeout,
         clock=clock,
     )
+
+
+def _return_paths(settings: Settings, pepper: bytes) -> ReturnPaths | None:
+    if settings.bounce_domain is None:
+        return None
+    return ReturnPaths(own_domain("ROLLOUT_BOUNCE_DOMAIN", settings.bounce_domain), pepper)
 
 
 def _servers(settings: Settings, stack: ExitStack) -> tuple[str, str]:

@@ -73,6 +73,11 @@ class Settings:
     mail_reply_to: str | None = _setting(
         None, "the Reply-To address of every notice, where people ask for more time"
     )
+    bounce_domain: str | None = _setting(
+        None,
+        "the domain to which bounces come back, for each notice to an address of its own,"
+        " `bounces+…@domain`; unset: to `ROLLOUT_MAIL_FROM`",
+    )
     web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
     gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
     pepper: str | None = _setting(

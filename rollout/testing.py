@@ -38,6 +38,7 @@ class Sent:
     to: str
     message_id: str
     letter: Letter
+    return_path: str | None = None
 
 
 class FakeMailer:
@@ -57,7 +58,9 @@ class FakeMailer:
         """Open a session."""
         yield self
 
-    def send(self, *, to: str, message_id: str, letter: Letter) -> Receipt:
+    def send(
+        self, *, to: str, message_id: str, letter: Letter, return_path: str | None = None
+    ) -> Receipt:
         """Keep the letter if the attempt ends accepted."""
         self.attempts.append(to)
         try:
@@ -66,7 +69,7 @@ class FakeMailer:
             return Receipt(Outcome.REFUSED, str(error), recipient_refused=True)
         receipt = self._planned[to].popleft() if self._planned[to] else ACCEPTED
         if receipt.outcome is Outcome.ACCEPTED:
-            self.sent.append(Sent(to, message_id, letter))
+            self.sent.append(Sent(to, message_id, letter, return_path))
         return receipt
 
 

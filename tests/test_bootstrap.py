@@ -86,3 +86,16 @@ def test_a_length_of_time_that_is_none_is_refused(text: str) -> None:
 def test_settings_do_not_show_secrets() -> None:
     secret = "0123456789abcdef"
     assert secret not in repr(Settings.from_environment({"ROLLOUT_PEPPER": secret}))
+
+
+@pytest.mark.parametrize("domain", ["", "a@b.example", "bücher.example", "x y"])
+def test_a_bounce_domain_that_is_none_is_refused_with_a_way_out(
+    database_url: str, servers: EmbeddedServers, domain: str
+) -> None:
+    given = settings(database_url, servers, ROLLOUT_BOUNCE_DOMAIN=domain)
+    with (
+        pytest.raises(BadInput, match="ROLLOUT_BOUNCE_DOMAIN is not a domain") as refused,
+        bootstrap(given),
+    ):
+        pass
+    assert refused.value.fix == "write it like bounces.example.com"

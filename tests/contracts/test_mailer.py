@@ -62,7 +62,12 @@ class Office:
         parts = [message.get_body((kind,)) for kind in ("plain", "html")]
         text, html = (str(part and part.get_content()).replace("\r\n", "\n") for part in parts)
         letter = Letter(str(message["Subject"]), text, html)
-        self.arrived.append(Sent(to, str(message["Message-ID"]), letter))
+        path = (
+            None
+            if envelope.mail_from == message["From"].addresses[0].addr_spec
+            else envelope.mail_from
+        )
+        self.arrived.append(Sent(to, str(message["Message-ID"]), letter, path))
         return "250 2.0.0 Queued"
 
 
@@ -107,6 +112,18 @@ def test_an_accepted_letter_has_arrived_as_it_was(post: Post) -> None:
     assert receipt.outcome is Outcome.ACCEPTED
     assert receipt.reply.startswith("250 ")
     assert post.arrived() == [Sent("dev@acme.example", "<1@platform.example>", LETTER)]
+
+
+def test_a_letter_is_sent_from_the_return_path_where_one_is_given(post: Post) -> None:
+    with post.mailer.session() as session:
+        session.send(
+            to="dev@acme.example",
+            message_id="<1@platform.example>",
+            letter=LETTER,
+            return_path="bounces+1.a@platform.example",
+        )
+    [sent] = post.arrived()
+    assert sent.return_path == "bounces+1.a@platform.example"
 
 
 def test_letters_of_one_session_arrive_once_each_and_in_order(post: Post) -> None:

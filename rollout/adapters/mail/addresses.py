@@ -33,6 +33,19 @@ def recipient(text: str) -> Address:
     return Address(username=local, domain=domain)
 
 
+def own_domain(setting: str, text: str) -> str:
+    """Read a domain of ours, given by a setting."""
+    try:
+        domain = recipient(f"bounces@{text}").domain
+        domain.encode("ascii")
+    except ValueError as error:
+        raise BadInput(
+            f"{setting} is not a domain that every mail server takes: {text!r}",
+            fix="write it like bounces.example.com",
+        ) from error
+    return domain
+
+
 def own(setting: str, text: str) -> Address:
     """Read an address of ours, such as ``Rollout <rollout@example.com>``, given by a setting."""
     try:

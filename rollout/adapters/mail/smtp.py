@@ -91,7 +91,9 @@ class _Session:
         self._office = office
         self._line: smtplib.SMTP | None = None
 
-    def send(self, *, to: str, message_id: str, letter: Letter) -> Receipt:
+    def send(
+        self, *, to: str, message_id: str, letter: Letter, return_path: str | None = None
+    ) -> Receipt:
         """Try once to hand a letter over."""
         try:
             address = recipient(to)
@@ -115,7 +117,8 @@ class _Session:
                 "the address has characters beyond ASCII, and the mail server offers no SMTPUTF8",
                 recipient_refused=True,
             )
-        return self._hand_over(line, address.addr_spec, data)
+        sender = return_path or self._office.sender.addr_spec
+        return self._hand_over(line, sender, address.addr_spec, data)
 
     def close(self) -> None:
         """Say goodbye, if there is a line; an impolite server is nobody's problem."""
@@ -147,11 +150,11 @@ class _Session:
         self._line = _connect(self._office)
         return self._line
 
-    def _hand_over(self, line: smtplib.SMTP, to: str, data: bytes) -> Receipt:
+    def _hand_over(self, line: smtplib.SMTP, sender: str, to: str, data: bytes) -> Receipt:
         extended = "" if to.isascii() else " SMTPUTF8 BODY=8BITMIME"
         line.command_encoding = "utf-8" if extended else "ascii"
         steps = (
-            ("MAIL", f"FROM:<{self._office.sender.addr_spec}>{extended}", _COMPLETED),
+            ("MAIL", f"FROM:<{sender}>{extended}", _COMPLETED),
             ("RCPT", f"TO:<{to}>", _COMPLETED),
             ("DATA", "", _INTERMEDIATE),
         )

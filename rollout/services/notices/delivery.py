@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext, NoticeState, retry_delay
+from rollout.domain.return_path import ReturnPaths
 from rollout.services.ports import (
     Letter,
     Mailer,
@@ -32,12 +33,18 @@ class NoticeDelivery:
     """The sweep that sends."""
 
     def __init__(
-        self, start: StartUnitOfWork, renderer: Renderer, mailer: Mailer | None, grace: timedelta
+        self,
+        start: StartUnitOfWork,
+        renderer: Renderer,
+        mailer: Mailer | None,
+        grace: timedelta,
+        return_paths: ReturnPaths | None = None,
     ) -> None:
         self._start = start
         self._renderer = renderer
         self._mailer = mailer
         self._grace = grace
+        self._return_paths = return_paths
 
     def sweep(self) -> int:
         """Send one batch; return how many notices it took. Without a mailer, notices wait."""
@@ -83,7 +90,10 @@ class NoticeDelivery:
             return
         if not self._begin(leased):
             return
-        receipt = session.send(to=leased.email, message_id=leased.message_id, letter=letter)
+        path = self._return_paths.of(leased.notice_id) if self._return_paths else None
+        receipt = session.send(
+            to=leased.email, message_id=leased.message_id, letter=letter, return_path=path
+        )
         self._record(leased, receipt)
 
     def _render(self, leased: Leased, context: NoticeContext) -> Letter | None:

@@ -52,8 +52,13 @@ class Receipt:
 class MailSession(Protocol):
     """An open line to a mail server; it reconnects by itself."""
 
-    def send(self, *, to: str, message_id: str, letter: Letter) -> Receipt:
-        """Try once to hand a letter over. Never raises for what a server or a network does."""
+    def send(
+        self, *, to: str, message_id: str, letter: Letter, return_path: str | None = None
+    ) -> Receipt:
+        """Try once to hand a letter over. Never raises for what a server or a network does.
+
+        Bounces go to ``return_path``, or else to the sender.
+        """
         ...
 
 
