@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
@@ -17,6 +17,7 @@ from rollout.services.ports import (
     Receipt,
     Renderer,
     StartUnitOfWork,
+    UnitOfWork,
 )
 from rollout.services.ports.notices import Leased
 
@@ -57,8 +58,7 @@ class NoticeDelivery:
         if not batch:
             return 0
         with self._mailer.session() as session:
-            for leased in batch:
-                self._send(session, leased, contexts)
+            self._send(session, batch, contexts)
         return len(batch)
 
     def confirm(self) -> int:
@@ -83,18 +83,23 @@ class NoticeDelivery:
             return sum(fates.values())
 
     def _send(
-        self, session: MailSession, leased: Leased, contexts: Mapping[int, NoticeContext]
+        self, session: MailSession, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]
     ) -> None:
-        letter = self._render(leased, contexts[leased.notice_id])
-        if letter is None:
-            return
-        if not self._begin(leased):
-            return
-        path = self._return_paths.of(leased.notice_id) if self._return_paths else None
-        receipt = session.send(
-            to=leased.email, message_id=leased.message_id, letter=letter, return_path=path
-        )
-        self._record(leased, receipt)
+        """Send one after the other; between two, record the one and begin the other at once."""
+        sent: tuple[Leased, Receipt] | None = None
+        for leased in batch:
+            letter = self._render(leased, contexts[leased.notice_id])
+            if letter is None:
+                continue
+            if not self._record(sent, then=leased):
+                sent = None
+                continue
+            path = self._return_paths.of(leased.notice_id) if self._return_paths else None
+            receipt = session.send(
+                to=leased.email, message_id=leased.message_id, letter=letter, return_path=path
+            )
+            sent = leased, receipt
+        self._record(sent)
 
     def _render(self, leased: Leased, context: NoticeContext) -> Letter | None:
         try:
@@ -106,26 +111,33 @@ class NoticeDelivery:
                 uow.commit()
             return None
 
-    def _begin(self, leased: Leased) -> bool:
-        with self._start() as uow:
-            valid = uow.notices.begin(leased, SENDING_LEASE)
-            if not valid:
-                reason = "out of date when it was to be sent"
-                uow.notices.finish(leased, NoticeState.SKIPPED, reason=reason)
-            uow.commit()
-            return valid
+    def _record(self, sent: tuple[Leased, Receipt] | None, *, then: Leased | None = None) -> bool:
+        """Write what the server said of one letter, and mark the next as being sent.
 
-    def _record(self, leased: Leased, receipt: Receipt) -> None:
-        """Write what the server said, in one transaction with its fact."""
+        Say whether that one may be sent: its lease may be lost, or its schedule have moved.
+        """
+        begun = False
         with self._start() as uow:
-            state, retry_at = _next_state(leased, receipt, uow.now())
-            if not uow.notices.finish(leased, state, reason=receipt.reply, retry_at=retry_at):
-                return  # the lease was lost: whoever has it now records it
-            if state is NoticeState.BOUNCED and receipt.recipient_refused:
-                uow.notices.bounce(leased)
-            if state is not NoticeState.RETRY:
-                uow.audit.append([_fact(f"notice.{state.value}", leased, receipt.reply)])
+            if sent:
+                _record(uow, *sent)
+            if then:
+                begun = uow.notices.begin(then, SENDING_LEASE)
+                if not begun:
+                    reason = "out of date when it was to be sent"
+                    uow.notices.finish(then, NoticeState.SKIPPED, reason=reason)
             uow.commit()
+        return begun
+
+
+def _record(uow: UnitOfWork, leased: Leased, receipt: Receipt) -> None:
+    """Write what the server said, with its fact."""
+    state, retry_at = _next_state(leased, receipt, uow.now())
+    if not uow.notices.finish(leased, state, reason=receipt.reply, retry_at=retry_at):
+        return  # the lease was lost: whoever has it now records it
+    if state is NoticeState.BOUNCED and receipt.recipient_refused:
+        uow.notices.bounce(leased)
+    if state is not NoticeState.RETRY:
+        uow.audit.append([_fact(f"notice.{state.value}", leased, receipt.reply)])
 
 
 def _next_state(
