@@ -58,11 +58,14 @@ class NewKey:
     label: str
     created_at: datetime | None
     secret_digest: bytes | None  # 32 bytes, HMAC-SHA256 under the pepper; None: we never had it
-    hint: str  # what may be shown of it: the last four characters of the key id
+    hint: str  # what mails and gateways say of it: the last four characters of the key id
 
 
 def key_hint(key_id: str) -> str:
-    """Return what may be shown of a key: an ellipsis and the last four characters of its id."""
+    """Return what mails and gateways say of a key: an ellipsis, the last four characters of its id.
+
+    Operators are shown the id itself: it is the public part, and ids may end alike.
+    """
     return "…" + key_id[-4:]
 
 

@@ -208,19 +208,19 @@ def test_an_account_is_told_what_exactly_breaks(cli: CommandLine, used: Engine) 
     found = cli("usage", "account", "acme", "--json").json
     shown = cli("usage", "account", "acme").stdout
 
-    assert [(k["hint"], k["kind"], k["usage"]) for k in found["keys"]] == [
-        ("…me-1", "rest", "in_use"),
-        ("…me-2", "rest", "unused"),
-        ("…-ios", "ios", "in_use"),
+    assert [(k["key_id"], k["kind"], k["usage"]) for k in found["keys"]] == [
+        ("k-acme-1", "rest", "in_use"),
+        ("k-acme-2", "rest", "unused"),
+        ("k-acme-ios", "ios", "in_use"),
     ]
     zapier, *programs = found["callers"]
-    assert zapier | {"integration": "Zapier", "keys": ["…me-1", "…me-2"]} == zapier
+    assert zapier | {"integration": "Zapier", "keys": ["k-acme-1", "k-acme-2"]} == zapier
     assert (zapier["networks"], zapier["count"], zapier["calls"]) == (2, 3, 2)
     assert (zapier["calls_before"], zapier["change"], zapier["calls_per_day"]) == (1, 1.0, 0.1)
     assert zapier["last_seen"] == "2026-12-31T11:00:00Z"
     assert {program["program"] for program in programs} == {"Acme-App", "billing-cron"}
     assert "+100 %" in shown
-    assert "…me-1, …me-2" in shown
+    assert "k-acme-1, k-acme-2" in shown
     assert "last used 2026-12-31 11:00 UTC, within the last 30 d" in shown
 
 

@@ -23,7 +23,7 @@ from rollout.services.usage.questions import (
     change,
 )
 
-OWN_KEY_COLUMNS = ("key", "kind", "status", "usage", "last_seen", "why")
+OWN_KEY_COLUMNS = ("key_id", "kind", "status", "usage", "last_seen", "why")
 CALLER_COLUMNS = (
     *("caller", "keys", "networks", "last_seen", "calls_per_day", "trend", "refused"),
 )
@@ -50,14 +50,13 @@ def of_account(
     """
     with open_rollout() as rollout:
         found = rollout.usage_questions.account(account_id)
-    hints = {key.row.key_id: key.row.hint for key in found.keys}
     keys = [_own_key(key) for key in found.keys]
-    callers = [_caller(row, hints) for row in found.callers]
+    callers = [_caller(row) for row in found.callers]
     if as_json:
         print_json(_account_head(found) | {"keys": keys, "callers": callers})
         return
     out.print("[bold]keys[/]")
-    print_list(({**key, "key": key["hint"]} for key in keys), OWN_KEY_COLUMNS, as_json=False)
+    print_list(keys, OWN_KEY_COLUMNS, as_json=False)
     out.print("\n[bold]who calls with them[/]")
     print_list(map(_caller_line, callers), CALLER_COLUMNS, as_json=False)
     say_coverage(found.coverage)
@@ -71,7 +70,6 @@ def _own_key(key: OwnKeyUse) -> dict[str, Any]:
     row = key.row
     return {
         "key_id": row.key_id,
-        "hint": row.hint,
         "kind": row.kind,
         "status": row.status,
         "label": row.label,
@@ -84,13 +82,13 @@ def _own_key(key: OwnKeyUse) -> dict[str, Any]:
     }
 
 
-def _caller(row: CallerRow, hints: dict[str, str]) -> dict[str, Any]:
+def _caller(row: CallerRow) -> dict[str, Any]:
     return {
         "integration": row.integration,
         "program": row.program,
         "kind": row.kind,
         "home_page": row.home_page,
-        "keys": [hints[key_id] for key_id in row.keys],
+        "keys": row.keys,
         "networks": row.networks,
         "count": row.count,
         "refused": row.refused,

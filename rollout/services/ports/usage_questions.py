@@ -60,7 +60,6 @@ class OwnKey:
     """A key of one account."""
 
     key_id: str
-    hint: str
     kind: str
     status: str
     label: str

@@ -22,7 +22,7 @@ from rollout.services.ports.usage_questions import (
 )
 
 _ACCOUNT_KEYS = f"""
-SELECT k.key_id, k.hint, k.kind, k.status, k.label, coalesce(u.count, 0) AS uses,
+SELECT k.key_id, k.kind, k.status, k.label, coalesce(u.count, 0) AS uses,
        coalesce(u.refused, 0) AS refused, {HISTORY}
   FROM keys k LEFT JOIN key_usage u USING (key_id)
  WHERE k.account_id = :account_id ORDER BY k.key_id
@@ -110,7 +110,6 @@ def read_account_keys(connection: Connection, account_id: str, now: datetime) ->
     return [
         OwnKey(
             row.key_id,
-            row.hint,
             row.kind,
             row.status,
             row.label,
