@@ -18,6 +18,24 @@ from tests.support.command_line import CommandLine
 from tests.support.database import rows
 from tests.support.processes import environment, wait_until
 
+# Requests and addresses of each.
+FEED_READERS = {
+    "UniversalFeedParser": (364, 1),
+    "Tiny Tiny RSS": (198, 3),
+    "FeedBurner": (108, 28),
+    "Feedfetcher-Google": (102, 1),
+    "Feedbin": (50, 10),
+    "Digg Feed Fetcher": (21, 18),
+    "LiveJournal.com": (19, 1),
+    "Flipboard": (14, 13),
+    "Liferea": (9, 1),
+    "Feedly": (8, 2),
+    "Newsify": (3, 1),
+    "Reeder": (3, 1),
+    "theoldreader.com": (2, 2),
+    "CommaFeed": (1, 1),
+    "SimplePie": (1, 1),
+}
 LINE = '10.0.0.1 - k{} [17/May/2015:10:05:{:02} +0000] "GET / HTTP/1.1" 200 5 "-" "Zapier"\n'
 
 
@@ -64,16 +82,9 @@ def test_the_feed_readers_of_the_elastic_log_are_named_with_their_requests_and_a
 
     assert sum(caller["requests"] for caller in found) == 10_000
     named = {caller["name"]: caller for caller in found if caller["kind"]}
-    for name, requests, networks in (
-        ("Digg Feed Fetcher", 21, 18),
-        ("LiveJournal.com", 19, 1),
-        ("Flipboard", 14, 13),
-        ("Liferea", 9, 1),
-        ("Feedly", 8, 2),
-        ("theoldreader.com", 2, 2),
-        ("CommaFeed", 1, 1),
-    ):
-        assert (named[name]["requests"], named[name]["networks"]) == (requests, networks), name
+    assert sum(named[name]["requests"] for name in FEED_READERS) == 903
+    for name, counts in FEED_READERS.items():
+        assert (named[name]["requests"], named[name]["networks"]) == counts, name
 
 
 def test_bots_that_pose_as_browsers_are_no_integration(cli: CommandLine, shared_data: Path) -> None:
@@ -83,6 +94,22 @@ def test_bots_that_pose_as_browsers_are_no_integration(cli: CommandLine, shared_
 
     assert sum(caller["requests"] for caller in found) == 3_456
     assert [caller["name"] for caller in found if caller["kind"]] == []
+
+
+def test_a_survey_names_what_it_cannot_read_and_passes_over_what_is_no_log(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "LICENSE").write_text("Free\nfor all\n")
+    (tmp_path / "access.log").write_text(LINE.format(1, 1) + "nonsense\n")
+
+    done = cli("usage", "survey", "--format", "combined", "--json", tmp_path)
+
+    assert [(caller["name"], caller["requests"]) for caller in done.items] == [("Zapier", 1)]
+    assert f"passed over, no such log: {tmp_path}/LICENSE" in done.stderr
+    assert (
+        f"1 of 2 records cannot be read, such as {tmp_path}/access.log, line 2: not an access log"
+        in done.stderr
+    )
 
 
 def test_what_a_person_says_of_a_name_is_what_everybody_reads(

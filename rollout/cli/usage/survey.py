@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from rollout.adapters.feeds.files import LogFile
 from rollout.adapters.signatures import load_signatures
@@ -40,5 +41,11 @@ def survey(
     found.read(map(LogFile, paths), reader)
     callers = (asdict(caller) for caller in found.callers() if caller.kind or not named)
     print_long(callers, COLUMNS, as_json=as_json)
+    for name in found.passed_over:
+        err.print(f"passed over, no such log: {escape(name)}", soft_wrap=True)
     if found.unreadable:
-        err.print(f"{len(found.unreadable)} of {found.records} records cannot be read")
+        example = escape(found.example)
+        err.print(
+            f"{found.unreadable} of {found.records} records cannot be read, such as {example}",
+            soft_wrap=True,
+        )

@@ -73,17 +73,31 @@ class Survey:
         self._signatures = signatures
         self._programs: dict[str, _Seen] = defaultdict(_Seen)
         self.records = 0
-        self.unreadable: list[Unreadable] = []
+        self.unreadable = 0
+        self.example = ""  # of what is unreadable
+        self.passed_over: list[str] = []  # logs of which nothing can be read: of another kind
 
     def read(self, logs: Iterable[Log], reader: UsageFeed) -> None:
         """Read logs. Raises ``BadInput`` for a damaged one."""
         for log in logs:
-            for reading in reader.read(log):
-                self.records += 1
-                if isinstance(reading, Unreadable):
-                    self.unreadable.append(reading)
-                elif not isinstance(reading, LastUse):
-                    _note(self._programs[normalise_user_agent(reading.user_agent)], reading)
+            self._read(log, reader)
+
+    def _read(self, log: Log, reader: UsageFeed) -> None:
+        records = unreadable = 0
+        example = ""
+        for reading in reader.read(log):
+            records += 1
+            if isinstance(reading, Unreadable):
+                unreadable += 1
+                example = example or f"{log.name}, {reading.where}: {reading.why}"
+            elif not isinstance(reading, LastUse):
+                _note(self._programs[normalise_user_agent(reading.user_agent)], reading)
+        if records and unreadable == records:
+            self.passed_over.append(log.name)
+            return
+        self.records += records
+        self.unreadable += unreadable
+        self.example = self.example or example
 
     def callers(self) -> list[Surveyed]:
         """Return who called, the busiest first; programs of one integration are one caller."""
