@@ -12,12 +12,17 @@ from rollout.cli.options import AsJson, AsOperator, operator_name, parse_length
 from rollout.cli.output import print_list, say
 from rollout.cli.session import open_rollout
 from rollout.domain.usage.coverage import spoken
-from rollout.services.ports.usage_questions import FeedRow
+from rollout.services.ports.usage_questions import FeedRow, Interval
 from rollout.services.usage.feeds import FeedState
 
 feed = typer.Typer(help="Where uses of keys come from.", no_args_is_help=True)
 
 COLUMNS = ("feed", "first_event", "newest_event", "events", "every", "complete", "stale")
+
+
+def parse_interval(text: str) -> Interval:
+    """Read a length of time, or the word that takes one back."""
+    return Interval(None if text == "none" else parse_length(text))
 
 
 @feed.command("list")
@@ -57,8 +62,12 @@ def _line(state: FeedState) -> dict[str, Any]:
 def declare(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     every: Annotated[
-        timedelta | None,
-        typer.Option(parser=parse_length, metavar="LENGTH", help="the longest that it is silent"),
+        Interval | None,
+        typer.Option(
+            parser=parse_interval,
+            metavar="LENGTH|none",
+            help="the longest that it is silent; none: what was declared is taken back",
+        ),
     ] = None,
     complete: Annotated[
         bool | None,

@@ -58,6 +58,22 @@ def test_what_is_declared_is_a_fact_and_leaves_the_rest_as_it_was(
     ]
 
 
+def test_an_interval_is_taken_back_by_the_word_none(cli: CommandLine, campaign: Campaign) -> None:
+    cli("feed", "declare", "gateway", "--every", "1h", "--partial")
+    set_clock(campaign.engine, NOW + timedelta(hours=2))
+
+    done = cli("feed", "declare", "gateway", "--every", "none")
+
+    assert done.stdout == (
+        "gateway: sees only a part of the calls, reports at no declared interval\n"
+    )
+    (after,) = cli("feed", "list", "--json").items
+    assert (after["every_seconds"], after["complete"], after["stale"]) == (None, False, False)
+    assert rows(campaign.engine, "SELECT data FROM facts ORDER BY seq DESC LIMIT 1") == [
+        ({"every_seconds": None, "complete": False},)
+    ]
+
+
 def test_a_feed_may_be_declared_before_its_first_log_comes(cli: CommandLine) -> None:
     assert cli("feed", "declare", "edge", "--every", "1d", "--new").code == 0
 
@@ -75,6 +91,7 @@ def test_a_feed_may_be_declared_before_its_first_log_comes(cli: CommandLine) -> 
         ((" ", "--new"), 1, "is no name for a feed"),
         (("gateway",), 2, "say something of it"),
         (("gateway", "--every", "often"), 2, "is no length of time"),
+        (("gateway", "--every", "0d"), 1, "less than a minute"),
     ],
 )
 def test_what_cannot_be_declared_changes_nothing(

@@ -15,7 +15,7 @@ from rollout.adapters.feeds.reading import Piece
 from rollout.adapters.signatures import load_signatures
 from rollout.domain.errors import BadInput
 from rollout.domain.usage import Usage
-from rollout.services.ports.usage_questions import GroupBy, KeyFilter
+from rollout.services.ports.usage_questions import GroupBy, Interval, KeyFilter
 from rollout.services.usage import CallerNaming, UsageImport, UsageRetention
 from rollout.services.usage.feeds import UsageFeeds
 from rollout.services.usage.questions import UsageQuestions
@@ -457,7 +457,7 @@ def test_a_stopped_feed_makes_usage_unknown_within_its_interval_and_the_cutoff_h
     campaign.remind()
     campaign.work(NOW + HOUR)
     UsageFeeds(campaign.start).declare(
-        "gateway", every=HOUR, complete=None, new=False, operator="olga"
+        "gateway", every=Interval(HOUR), complete=None, new=False, operator="olga"
     )
     campaign.work(DEADLINE - 2 * HOUR)  # the feed reports for the last time
 

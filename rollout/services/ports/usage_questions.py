@@ -165,6 +165,13 @@ class FeedRow:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The longest time for which a feed may be silent; None takes back what was declared."""
+
+    longest: timedelta | None
+
+
 class UsageQuestions(Protocol):
     """Speaks inside one unit of work, and only reads, but for what is declared of a feed.
 
@@ -255,7 +262,7 @@ class UsageQuestions(Protocol):
         ...
 
     def declare_feed(
-        self, feed: str, *, every: timedelta | None, complete: bool | None, new: bool
+        self, feed: str, *, every: Interval | None, complete: bool | None, new: bool
     ) -> FeedRow | None:
         """Note how often a feed reports and whether it sees every use; None changes nothing.
 

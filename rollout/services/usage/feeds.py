@@ -10,7 +10,7 @@ from rollout.domain.audit import Fact
 from rollout.domain.errors import BadInput, NotFound
 from rollout.domain.usage import USAGE_FRESH
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
-from rollout.services.ports.usage_questions import FeedRow
+from rollout.services.ports.usage_questions import FeedRow, Interval
 
 LONGEST_NAME = 200
 SHORTEST = timedelta(minutes=1)
@@ -41,7 +41,7 @@ class UsageFeeds:
         self,
         feed: str,
         *,
-        every: timedelta | None,
+        every: Interval | None,
         complete: bool | None,
         new: bool,
         operator: str,
@@ -75,11 +75,11 @@ def _unknown(uow: UnitOfWork, feed: str) -> NotFound:
     )
 
 
-def _check(feed: str, every: timedelta | None) -> None:
+def _check(feed: str, every: Interval | None) -> None:
     if not feed.strip() or len(feed) > LONGEST_NAME or not feed.isprintable():
         raise BadInput(
             f"{feed!r} is no name for a feed",
             fix=f"give it at most {LONGEST_NAME} printable characters",
         )
-    if every is not None and every < SHORTEST:
+    if every is not None and every.longest is not None and every.longest < SHORTEST:
         raise BadInput("a feed cannot be held to less than a minute", fix="declare 1m or more")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
-from rollout.services.ports.usage_questions import FeedRow
+from rollout.services.ports.usage_questions import FeedRow, Interval
 
 _COLUMNS = "feed, first_event, newest_event, events, every, complete"
 _NEW = "INSERT INTO feeds (feed) VALUES (:feed) ON CONFLICT DO NOTHING"
 _DECLARE = f"""
-UPDATE feeds SET every = coalesce(:every, every), complete = coalesce(:complete, complete)
+UPDATE feeds SET every = CASE WHEN :of_every THEN CAST(:every AS interval) ELSE every END,
+       complete = coalesce(:complete, complete)
  WHERE feed = :feed RETURNING {_COLUMNS}
 """
 
@@ -24,11 +24,16 @@ def read_feeds(connection: Connection) -> Sequence[FeedRow]:
 
 
 def declare(
-    connection: Connection, feed: str, *, every: timedelta | None, complete: bool | None, new: bool
+    connection: Connection, feed: str, *, every: Interval | None, complete: bool | None, new: bool
 ) -> FeedRow | None:
     """Note what holds of a feed; None where there is no such feed."""
     if new:
         connection.execute(text(_NEW), {"feed": feed})
-    values = {"feed": feed, "every": every, "complete": complete}
+    values = {
+        "feed": feed,
+        "of_every": every is not None,
+        "every": every and every.longest,
+        "complete": complete,
+    }
     row = connection.execute(text(_DECLARE), values).first()
     return None if row is None else FeedRow(*row)

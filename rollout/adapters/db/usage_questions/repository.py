@@ -20,6 +20,7 @@ from rollout.services.ports.usage_questions import (
     FeedRow,
     GroupBy,
     IntegrationRow,
+    Interval,
     KeyFilter,
     OwnKey,
     SourceBy,
@@ -111,7 +112,7 @@ class SqlUsageQuestions:
         return feeds.read_feeds(self._connection)
 
     def declare_feed(
-        self, feed: str, *, every: timedelta | None, complete: bool | None, new: bool
+        self, feed: str, *, every: Interval | None, complete: bool | None, new: bool
     ) -> FeedRow | None:
         """Note how often a feed reports and whether it sees every use."""
         return feeds.declare(self._connection, feed, every=every, complete=complete, new=new)
