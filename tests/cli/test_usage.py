@@ -356,6 +356,24 @@ def test_burn_down_says_how_many_are_left_and_what_explains_them(
     assert json.loads(cli("usage", "burn-down", "api-keys", "--json").stdout)["on"] == "2027-02-16"
 
 
+def test_what_nobody_listened_to_is_blank_not_none(cli: CommandLine, used: Engine) -> None:
+    run(used, "UPDATE feeds SET complete = false")
+
+    zapier = cli("usage", "account", "acme", "--json").json["callers"][0]
+    moved = cli("usage", "integrations", "Zapier", "--json").items[1]
+    for table in ("key_usage", "key_sources"):
+        run(used, f"UPDATE {table} SET last_seen = last_seen - interval '90 days'")
+    burnt = cli("usage", "burn-down", "api-keys", "--json").json
+    shown = cli("usage", "burn-down", "api-keys").stdout
+
+    unknown = {"calls_per_day": None, "change": None, "trend": ""}
+    assert zapier | unknown | {"calls": 2, "calls_before": 1} == zapier
+    assert moved | unknown | {"calls": None, "calls_before": None} == moved
+    assert (burnt["items"], burnt["forecast"], burnt["explained"]) == ([], None, None)
+    assert "Of no day is it known how many keys were in use." in shown
+    assert "Which accounts still use keys is not known." in shown
+
+
 # Uses ahead of their time
 
 

@@ -28,6 +28,22 @@ def feed(
     return Feed(name, every, complete, reported)
 
 
+def test_what_was_heard_of_a_time_counts_once_whichever_feeds_took_turns_and_without_gaps() -> None:
+    week = NOW - 7 * DAY
+    turns = Coverage(
+        (
+            feed((LONG_AGO, NOW - 6 * DAY), name="A"),
+            feed((NOW - 6 * DAY - HOUR, NOW - 5 * DAY), (NOW - DAY, NOW), name="B"),
+            feed((LONG_AGO, NOW), name="C", complete=False),
+        )
+    )
+
+    assert turns.heard(week, NOW, FRESH) == 3 * DAY
+    assert turns.heard(week, NOW, FRESH) + turns.heard(LONG_AGO, week, FRESH) == 86 * DAY
+    assert turns.heard(NOW - 4 * DAY, NOW - 3 * DAY, FRESH) == timedelta(0)
+    assert Coverage().heard(week, NOW, FRESH) == timedelta(0)
+
+
 @pytest.mark.parametrize(
     ("feeds", "covered"),
     [

@@ -348,11 +348,62 @@ def test_the_trend_compares_a_week_with_the_week_before(
     register(engine, "k1")
     call(*(("k1", "Zapier", NOW - days * DAY) for days in (1, 2, 6, 8, 13, 15, 30)))
 
+    listen(engine, NOW - 60 * DAY, NOW)
+
     (customer,) = questions.integration("Zapier").customers
     (caller,) = questions.account("of-k1").callers
 
-    assert (customer.row.recent, customer.row.before, customer.row.count) == (3, 2, 7)
-    assert (caller.recent, caller.before) == (6, 1)
+    assert (customer.calls.recent, customer.calls.before, customer.row.count) == (3, 2, 7)
+    assert customer.calls.change == 0.5
+    assert (caller.calls.recent, caller.calls.before, caller.calls.change) == (6, 1, 5.0)
+    assert caller.calls.per_day == 0.2
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "per_day"),
+    [
+        (60, 0, 0.2),
+        (59, 0, 0.2),  # a day less than the time before
+        (10, 0, 0.6),  # calls of ten days
+        (60, 10, 0.3),  # it has stopped; of twenty days
+        (60, 31, None),
+        (0.5, 0, None),
+    ],
+)
+def test_a_trend_is_blank_where_no_feed_has_listened(
+    engine: Engine,
+    questions: UsageQuestions,
+    call: Callable[..., None],
+    since: float,
+    until: float,
+    per_day: float | None,
+) -> None:
+    register(engine, "k1")
+    call(*(("k1", "Zapier", NOW - days * DAY) for days in (1, 2, 6, 8, 13, 15, 50)))
+    listen(engine, NOW - since * DAY, NOW - until * DAY)
+
+    (caller,) = questions.account("of-k1").callers
+
+    assert (caller.calls.recent, caller.calls.before) == (6, 1)  # what was seen, was seen
+    assert caller.calls.per_day == (None if per_day is None else pytest.approx(per_day))
+    assert caller.calls.change == (5.0 if (since, until) == (60, 0) else None)
+
+
+def test_no_calls_are_none_only_where_a_feed_would_have_seen_them(
+    engine: Engine, questions: UsageQuestions, call: Callable[..., None]
+) -> None:
+    register(engine, "k1")
+    call(("k1", "Zapier", NOW - 70 * DAY))
+
+    def calls() -> tuple[int | None, int | None, float | None]:
+        (caller,) = questions.account("of-k1").callers
+        return caller.calls.recent, caller.calls.before, caller.calls.per_day
+
+    assert calls() == (None, None, None)
+    listen(engine, NOW - 70 * DAY, NOW - 40 * DAY)
+    assert calls() == (None, 0, None)
+    listen(engine, NOW - 70 * DAY, NOW)
+    assert calls() == (0, 0, 0)
 
 
 # What is left
@@ -442,6 +493,7 @@ def test_the_few_integrations_that_explain_most_are_named_with_what_they_really_
 
     explained = UsageQuestions(campaign.start).burn_down("api-keys").explained
 
+    assert explained is not None
     assert explained.integrations == ("Zapier",)
     assert (explained.accounts, explained.of_accounts) == (12, MANY)
     assert explained.covered == 0.6

@@ -12,15 +12,14 @@ from rollout.bootstrap import Rollout
 from rollout.cli.options import AsJson
 from rollout.cli.output import out, print_json, print_list, printable, say
 from rollout.cli.session import open_rollout
-from rollout.cli.usage.group import print_long, say_coverage, trend, usage
-from rollout.services.ports.usage_questions import CallerRow, IntegrationRow
+from rollout.cli.usage.group import of_late, print_long, say_coverage, usage
+from rollout.services.ports.usage_questions import IntegrationRow
 from rollout.services.usage.questions import (
-    ACCOUNT_TREND,
     AccountUse,
+    CallerUse,
     Customer,
     IntegrationUse,
     OwnKeyUse,
-    change,
 )
 
 OWN_KEY_COLUMNS = ("key_id", "kind", "status", "usage", "last_seen", "why")
@@ -44,14 +43,15 @@ def of_account(
 ) -> None:
     """Say what exactly breaks for one account: each of its keys, and who calls with them.
 
-    Calls per day are those of the last 30 days, the trend compares them with the 30 before.
+    Calls per day are those of the last 30 days, the trend compares them with the 30 before; both
+    are blank where no feed that sees every call has listened.
 
     Example: rollout usage account acme
     """
     with open_rollout() as rollout:
         found = rollout.usage_questions.account(account_id)
     keys = [_own_key(key) for key in found.keys]
-    callers = [_caller(row) for row in found.callers]
+    callers = [_caller(caller) for caller in found.callers]
     if as_json:
         print_json(_account_head(found) | {"keys": keys, "callers": callers})
         return
@@ -82,7 +82,8 @@ def _own_key(key: OwnKeyUse) -> dict[str, Any]:
     }
 
 
-def _caller(row: CallerRow) -> dict[str, Any]:
+def _caller(caller: CallerUse) -> dict[str, Any]:
+    row = caller.row
     return {
         "integration": row.integration,
         "program": row.program,
@@ -94,11 +95,7 @@ def _caller(row: CallerRow) -> dict[str, Any]:
         "refused": row.refused,
         "first_seen": row.first_seen,
         "last_seen": row.last_seen,
-        "calls": row.recent,
-        "calls_before": row.before,
-        "calls_per_day": round(row.recent / ACCOUNT_TREND.days, 1),
-        "change": _rounded(change(row.recent, row.before)),
-        "trend": trend(row.recent, row.before),
+        **of_late(caller.calls),
     }
 
 
@@ -108,10 +105,6 @@ def _caller_line(item: dict[str, Any]) -> dict[str, Any]:
         "caller": item["integration"] or item["program"],
         "keys": ", ".join(item["keys"]),
     }
-
-
-def _rounded(part: float | None) -> float | None:
-    return None if part is None else round(part, 3)
 
 
 @usage.command()
@@ -127,7 +120,8 @@ def integrations(
     """List the third parties behind the calls; or of one, the accounts that it calls for.
 
     An account has moved if nothing has come through the integration for 14 days, or longer than its
-    rhythm lets expect, and feeds would have seen it. The trend compares 7 days with the 7 before.
+    rhythm lets expect, and feeds would have seen it. The trend compares 7 days with the 7 before;
+    it is blank where feeds have not listened to both.
 
     Example: rollout usage integrations Zapier
     """
@@ -187,9 +181,6 @@ def _customer(customer: Customer) -> dict[str, Any]:
         "refused": row.refused,
         "first_seen": row.first_seen,
         "last_seen": row.history.last_seen,
-        "calls": row.recent,
-        "calls_before": row.before,
-        "change": _rounded(change(row.recent, row.before)),
-        "trend": trend(row.recent, row.before),
+        **of_late(customer.calls),
         "why": customer.judged.why,
     }

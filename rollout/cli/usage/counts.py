@@ -119,7 +119,10 @@ def burn_down(
         return
     weekly = found.series[::-WEEK][::-1]
     rows = [{"day": day.isoformat(), "keys_in_use": keys} for day, keys in weekly]
-    print_list(rows, ("day", "keys_in_use"), as_json=False)
+    if rows:
+        print_list(rows, ("day", "keys_in_use"), as_json=False)
+    else:
+        say("Of no day is it known how many keys were in use.")
     for sentence in _sentences(found):
         say(sentence)
     say_coverage(found.coverage)
@@ -133,7 +136,7 @@ def _burn_down(found: BurnDown) -> dict[str, Any]:
         "items": [{"day": day, "keys": keys} for day, keys in found.series],
         "on": found.on,
         "forecast": asdict(found.forecast) if found.forecast else None,
-        "explained": asdict(explained) | {"covered": round(explained.covered, 3)},
+        "explained": explained and asdict(explained) | {"covered": round(explained.covered, 3)},
     }
 
 
@@ -155,6 +158,8 @@ def _forecast(found: BurnDown) -> str:
 
 def _explained(found: BurnDown) -> str:
     explained = found.explained
+    if explained is None:
+        return "Which accounts still use keys is not known."
     if not explained.of_accounts:
         return "No account still uses keys."
     names = explained.integrations

@@ -11,6 +11,7 @@ import typer
 
 from rollout.cli.options import parse_instant
 from rollout.cli.output import EMPTY, err, print_list, say
+from rollout.services.usage.questions import Calls
 
 usage = typer.Typer(
     name="usage", help="Who still uses keys, and through what.", no_args_is_help=True
@@ -83,8 +84,23 @@ def say_coverage(sentences: Iterable[str]) -> None:
     say(f"coverage: {'; '.join(sentences)}")
 
 
-def trend(recent: int, before: int) -> str:
-    """Write how calls have changed: ``+20 %``, ``new``, ``stopped``."""
-    if before == 0:
-        return "new" if recent else ""
-    return f"{recent / before - 1:+.0%}".replace("%", " %") if recent else "stopped"
+def of_late(calls: Calls) -> dict[str, Any]:
+    """Return what calls of late are, and how they have changed: ``+20 %``, ``new``, ``stopped``.
+
+    All that nobody has listened to is None, or a blank.
+    """
+    return {
+        "calls": calls.recent,
+        "calls_before": calls.before,
+        "calls_per_day": None if calls.per_day is None else round(calls.per_day, 1),
+        "change": None if calls.change is None else round(calls.change, 3),
+        "trend": _trend(calls),
+    }
+
+
+def _trend(calls: Calls) -> str:
+    if not calls.comparable:
+        return ""
+    if calls.change is None:
+        return "new" if calls.recent else ""
+    return f"{calls.change:+.0%}".replace("%", " %") if calls.recent else "stopped"

@@ -110,6 +110,16 @@ class Coverage:
         """Return from when on feeds have listened without a break until ``end``, or None."""
         return min((span.first for span in self._chain(end, fresh)), default=None)
 
+    def heard(self, start: datetime, end: datetime, fresh: timedelta) -> timedelta:
+        """Return for how long, from ``start`` to ``end``, feeds that see all traffic listened."""
+        heard, until = timedelta(), start
+        spans = (span for feed in self.feeds if feed.complete for span in feed.spans(fresh))
+        for span in sorted(spans, key=attrgetter("first")):
+            last = min(span.last, end)
+            heard += max(timedelta(), last - max(span.first, until))
+            until = max(until, last)
+        return heard
+
     def until(self, at: datetime) -> Coverage:
         """Return what had been covered by then."""
         return Coverage(

@@ -41,7 +41,7 @@ class BurnDown:
     series: Sequence[Point]
     on: date
     forecast: Forecast | None  # None: too few days to say
-    explained: Explanation
+    explained: Explanation | None  # None: no account was seen, since nobody listened
 
 
 def burn_down(start: StartUnitOfWork, name: str, on: date | None) -> BurnDown:
@@ -54,8 +54,11 @@ def burn_down(start: StartUnitOfWork, name: str, on: date | None) -> BurnDown:
         series = ask.in_use_by_day(kinds, *days, KEPT) if days else []
         deadline = ask.last_deadline(name)
         on = on or (deadline or seen.now + AHEAD).date()
-        sets = ask.accounts_by_integrations(kinds, seen.now - seen.window)
-    return BurnDown(name, seen.describe(), series, on, forecast(series, on), _explain(sets))
+        since = seen.now - seen.window
+        explained = _explain(ask.accounts_by_integrations(kinds, since))
+        known = explained.of_accounts or seen.coverage.spans(since, seen.now, seen.fresh)
+    expected = forecast(series, on)
+    return BurnDown(name, seen.describe(), series, on, expected, explained if known else None)
 
 
 def _days(seen: View) -> tuple[date, date] | None:

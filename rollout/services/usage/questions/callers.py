@@ -10,16 +10,12 @@ from rollout.domain.usage import HOLIDAYS, Judgement, Usage
 from rollout.services.ports import StartUnitOfWork
 from rollout.services.ports.usage_questions import CallerRow, CustomerRow, IntegrationRow, OwnKey
 from rollout.services.usage.questions.keys import unknown_integration
+from rollout.services.usage.questions.trend import Calls, Listened
 from rollout.services.usage.questions.view import View, view
 
 ACCOUNT_TREND = timedelta(days=30)  # compared with the same time before
 INTEGRATION_TREND = timedelta(days=7)
 GONE = HOLIDAYS  # without a call through an integration, for longer than its rhythm: it has moved
-
-
-def change(recent: int, before: int) -> float | None:
-    """Return by which part the calls have grown, below 0 where they fell; None after none."""
-    return recent / before - 1 if before else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +27,14 @@ class OwnKeyUse:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerUse:
+    """Who has used keys of the account, and how much of late."""
+
+    row: CallerRow
+    calls: Calls
+
+
+@dataclass(frozen=True, slots=True)
 class AccountUse:
     """What exactly breaks for one account when its keys stop working."""
 
@@ -38,7 +42,7 @@ class AccountUse:
     at: datetime
     coverage: Sequence[str]
     keys: Sequence[OwnKeyUse]
-    callers: Sequence[CallerRow]
+    callers: Sequence[CallerUse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Customer:
 
     row: CustomerRow
     judged: Judgement
+    calls: Calls
 
     @property
     def moved(self) -> bool:
@@ -71,6 +76,7 @@ def account_use(start: StartUnitOfWork, account_id: str) -> AccountUse:
     """Say what uses the keys of an account; raise ``NotFound`` where there is no such account."""
     with start() as uow:
         seen, ask = view(uow), uow.usage_questions
+        listened = Listened.to(seen, ACCOUNT_TREND)
         return AccountUse(
             account_id,
             seen.now,
@@ -79,7 +85,10 @@ def account_use(start: StartUnitOfWork, account_id: str) -> AccountUse:
                 OwnKeyUse(key, seen.judge(key.history))
                 for key in ask.account_keys(account_id, seen.now)
             ],
-            ask.account_callers(account_id, seen.now, ACCOUNT_TREND),
+            [
+                CallerUse(row, listened.judge(row.recent, row.before))
+                for row in ask.account_callers(account_id, seen.now, ACCOUNT_TREND)
+            ],
         )
 
 
@@ -94,6 +103,8 @@ def integration_use(start: StartUnitOfWork, name: str) -> IntegrationUse:
 
 
 def _customers(start: StartUnitOfWork, name: str, seen: View) -> Iterator[Customer]:
+    listened = Listened.to(seen, INTEGRATION_TREND)
     with start() as uow:
         for row in uow.usage_questions.customers(name, seen.now, INTEGRATION_TREND):
-            yield Customer(row, seen.judge(row.history))
+            calls = listened.judge(row.recent, row.before)
+            yield Customer(row, seen.judge(row.history), calls)
