@@ -34,7 +34,7 @@ _FRONT = re.compile(
 )
 _ZONE = re.compile(r" ([-+][0-9]{2}00)\] ")  # of whole hours: an hour here is an hour of UTC
 _SECOND = "^:[0-5][0-9]:[0-5][0-9]$"
-_ANSWER = "^ [0-9]{3} (?:[0-9]+|-)( ?)$"  # status and size
+_ANSWER = "^ [0-9]{3} (?:[0-9]+|-) ?$"  # status and size
 
 AT_ONCE = 1 << 15  # lines: what is made of them on the way is three times as large
 HOUR = timedelta(hours=1)
