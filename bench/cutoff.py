@@ -6,18 +6,15 @@ with SKIP LOCKED and leaves a line in an outbox; once in batches of 1,000, once 
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
 from multiprocessing.synchronize import Barrier
 
-import psutil
 import redis
 from sqlalchemy import Engine, text
 
 from bench.figures import Figure
+from bench.processes import Spent, drain, in_processes, spend
 from bench.seed import seed, settle
 from bench.servers import Servers
 from bench.size import Size
@@ -60,14 +57,6 @@ SELECT (SELECT count(*) FROM keys WHERE status = 'disabled'), (SELECT count(*) F
        (SELECT count(*) FROM enrollments WHERE state = 'cut'),
        (SELECT count(*) FROM notices WHERE step = 'disabled' AND state = 'pending')
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Seconds of the clock, and of all processors together."""
-
-    clock: float
-    processors: float
 
 
 def measure(servers: Servers, size: Size) -> Iterator[Figure]:
@@ -122,13 +111,14 @@ def cut_everything(
 ) -> dict[str, Spent]:
     """Say what the cutting took, the relay behind it, and the sealing."""
     seed(engine, count, due="-1 second")
+    url = engine.url.render_as_string(hide_password=False)
     with redis.Redis.from_url(servers.redis_url) as client:
         enforcement = Enforcement(lambda: SqlUnitOfWork(engine), ValkeyVerdictStore(client))
         audit = Audit(lambda: SqlUnitOfWork(engine))
         drain(enforcement.enforce)  # the store knows every key, as it does before a cutoff
         settle(engine)
         spent = {
-            "cutting": cutting(engine, processes),
+            "cutting": in_processes(processes, sweep, url),
             "relay to Valkey": spend(lambda: drain(enforcement.enforce)),
             "sealing": spend(lambda: drain(audit.seal)),
         }
@@ -138,26 +128,7 @@ def cut_everything(
     return spent
 
 
-def cutting(engine: Engine, processes: int) -> Spent:
-    """Let so many processes sweep at once, until the last of them finds nothing more."""
-    url = engine.url.render_as_string(hide_password=False)
-    context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(processes + 1)
-    sweepers = [context.Process(target=sweep, args=(url, ready)) for _ in range(processes)]
-    for sweeper in sweepers:
-        sweeper.start()
-    ready.wait(timeout=60)
-
-    def finish() -> None:
-        for sweeper in sweepers:
-            sweeper.join()
-
-    spent = spend(finish)
-    assert all(sweeper.exitcode == 0 for sweeper in sweepers), "a sweeping process failed"
-    return spent
-
-
-def sweep(database_url: str, ready: Barrier) -> None:
+def sweep(ready: Barrier, database_url: str) -> None:
     """Run the service as a worker does, in a process of its own."""
     engine = make_engine(database_url)
     service = CutoffSweep(lambda: SqlUnitOfWork(engine), recheck=timedelta(seconds=30))
@@ -165,22 +136,3 @@ def sweep(database_url: str, ready: Barrier) -> None:
     while service.sweep().closed:
         pass
     engine.dispose()
-
-
-def drain(piece: Callable[[], int]) -> None:
-    """Do pieces of work until there is none."""
-    while piece():
-        pass
-
-
-def spend(work: Callable[[], None]) -> Spent:
-    """Do the work and say what it took."""
-    began, used = time.perf_counter(), processor_seconds()
-    work()
-    return Spent(time.perf_counter() - began, processor_seconds() - used)
-
-
-def processor_seconds() -> float:
-    """Return what this process and all that it has started have used, the servers included."""
-    me = psutil.Process()
-    return sum(sum(process.cpu_times()[:4]) for process in (me, *me.children(recursive=True)))

@@ -17,6 +17,7 @@ from rollout.adapters.yaml_file.document import MAX_BYTES
 from rollout.cli.demo.traffic import INTEGRATIONS, OWN_CODE
 from rollout.domain.errors import BadInput, BadRows
 from rollout.domain.usage import SignatureKind, UserAgentKind
+from tests.support.feed_readers import FEED_READERS
 
 DATA = LABELLED.parent
 with_data = pytest.mark.skipif(
@@ -24,24 +25,6 @@ with_data = pytest.mark.skipif(
 )
 SHIPPED = load_signatures()
 
-# Requests and addresses in access-elastic, from the data pack's README.
-FEED_READERS = {
-    "UniversalFeedParser": (364, 1),
-    "Tiny Tiny RSS": (198, 3),
-    "FeedBurner": (108, 28),
-    "Feedfetcher-Google": (102, 1),
-    "Feedbin": (50, 10),
-    "Digg Feed Fetcher": (21, 18),
-    "LiveJournal.com": (19, 1),
-    "Flipboard": (14, 13),
-    "Liferea": (9, 1),
-    "Feedly": (8, 2),
-    "Newsify": (3, 1),
-    "Reeder": (3, 1),
-    "theoldreader.com": (2, 2),
-    "CommaFeed": (1, 1),
-    "SimplePie": (1, 1),
-}
 OTHER_CLIENTS = {
     "Chef": (61, 2),
     "Embedly": (8, 4),

@@ -16,26 +16,9 @@ from sqlalchemy import Engine
 from rollout.adapters.embedded.servers import EmbeddedServers
 from tests.support.command_line import CommandLine
 from tests.support.database import rows
+from tests.support.feed_readers import FEED_READERS
 from tests.support.processes import environment, wait_until
 
-# Requests and addresses of each.
-FEED_READERS = {
-    "UniversalFeedParser": (364, 1),
-    "Tiny Tiny RSS": (198, 3),
-    "FeedBurner": (108, 28),
-    "Feedfetcher-Google": (102, 1),
-    "Feedbin": (50, 10),
-    "Digg Feed Fetcher": (21, 18),
-    "LiveJournal.com": (19, 1),
-    "Flipboard": (14, 13),
-    "Liferea": (9, 1),
-    "Feedly": (8, 2),
-    "Newsify": (3, 1),
-    "Reeder": (3, 1),
-    "theoldreader.com": (2, 2),
-    "CommaFeed": (1, 1),
-    "SimplePie": (1, 1),
-}
 LINE = '10.0.0.1 - k{} [17/May/2015:10:05:{:02} +0000] "GET / HTTP/1.1" 200 5 "-" "Zapier"\n'
 
 
