@@ -28,6 +28,7 @@ from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.locales import canonical_locale
 from rollout.adapters.mail.addresses import own_domain
 from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.pepper import load_pepper
 from rollout.adapters.resources import templates_dir
@@ -44,6 +45,7 @@ from rollout.services.enforcement import Enforcement
 from rollout.services.inventory import Inventory
 from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.notices.preview import NoticePreview
+from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
 from rollout.services.plan.dates import PlanDates
 from rollout.services.plan.drafting import PlanDrafts
@@ -85,6 +87,7 @@ class Rollout:
     guards: PlanGuards
     scheduling: NoticeScheduling
     delivery: NoticeDelivery
+    reports: MailReports
     cutoff: CutoffSweep
     preview: CutoffPreview
     restore: CutoffRestore
@@ -148,6 +151,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
             timedelta(seconds=settings.delivery_grace),
             return_paths,
         ),
+        reports=MailReports(start, read_mail, return_paths),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck)),
         preview=CutoffPreview(start),
         restore=CutoffRestore(start, holiday_finder),

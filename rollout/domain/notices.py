@@ -27,6 +27,10 @@ class NoticeState(StrEnum):
     DEAD = "dead"
 
 
+# Why an address is not written to.
+ADDRESS_DEAD = "the address was refused for good"
+COMPLAINED_OF = "its reader called our mail spam: only required notices are sent there"
+
 # Nobody can complain of a message that did not arrive.
 ARRIVED = frozenset({NoticeState.DELIVERED, NoticeState.COMPLAINED})
 

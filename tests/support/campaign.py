@@ -12,11 +12,14 @@ from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.deprecation_file import read_deprecation
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.resources import templates_dir
+from rollout.domain.return_path import ReturnPaths
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
 from rollout.services.cutoff.sweep import CutoffSweep, Sweep
 from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
 from rollout.services.plan.dates import PlanDates
 from rollout.services.plan.drafting import PlanDrafts
@@ -26,6 +29,7 @@ from tests.support.cast import NOW, PLAN, bring_on
 from tests.support.database import set_clock
 
 GRACE = timedelta(minutes=15)
+RETURN_PATHS = ReturnPaths("bounces.platform.example", b"k" * 32)
 
 
 class Campaign:
@@ -43,7 +47,8 @@ class Campaign:
         self.dates = PlanDates(start, holiday_finder)
         self.guards = PlanGuards(start)
         self.scheduling = NoticeScheduling(start)
-        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE)
+        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, RETURN_PATHS)
+        self.reports = MailReports(start, read_mail, RETURN_PATHS)
         self.sweep = CutoffSweep(start, timedelta(seconds=30))
         self.preview = CutoffPreview(start)
         self.restore = CutoffRestore(start, holiday_finder)

@@ -34,7 +34,7 @@ SELECT n.enrollment_id, n.deadline, min(n.delivered_at) AS first_delivered_at,
        count(DISTINCT n.contact_id)
          FILTER (WHERE n.schedule_version = e.schedule_version) AS contacts
   FROM notices n JOIN enrollments e USING (enrollment_id)
- WHERE n.enrollment_id = ANY(:ids) AND n.state = 'delivered'
+ WHERE n.enrollment_id = ANY(:ids) AND n.state IN ('delivered', 'complained')
  GROUP BY n.enrollment_id, n.deadline
 """
 APPROVALS = """

@@ -104,9 +104,11 @@ INVARIANTS = (
          WHERE NOT EXISTS (
                SELECT 1 FROM notices n WHERE n.enrollment_id = c.enrollment_id
                 AND n.schedule_version = c.schedule_version
-                AND n.deadline = c.deadline AND n.delivered_at <= c.cut_at)
+                AND n.deadline = c.deadline AND n.delivered_at <= c.cut_at
+                AND (n.bounced_at IS NULL OR n.bounced_at > c.cut_at))
             OR NOT EXISTS (
                SELECT 1 FROM notices n WHERE n.enrollment_id = c.enrollment_id
+                AND (n.bounced_at IS NULL OR n.bounced_at > c.cut_at)
                 AND n.deadline <= c.deadline AND n.delivered_at <= c.deadline
                     - make_interval(secs => (c.evidence ->> 'min_notice')::double precision))
         """,

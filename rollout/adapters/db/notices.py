@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, text
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
-from rollout.domain.notices import NoticeContext, NoticeState
+from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext, NoticeState
 from rollout.domain.plan import Step
 from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice
 
@@ -56,20 +56,22 @@ INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedu
                      deadline, message_id, state, reason, due_at, attempt_at)
 SELECT n.enrollment_id, c.contact_id, :step, :template, :required, e.schedule_version, e.deadline,
        '<' || batch.id || '.' || e.enrollment_id || '.' || c.contact_id || '@' || :domain || '>',
-       CASE WHEN n.skipped IS NOT NULL OR c.deliverability = 'bounced' THEN 'skipped'
-            ELSE 'pending' END,
-       coalesce(n.skipped, CASE WHEN c.deliverability = 'bounced'
-                                THEN 'the address was refused for good' END),
+       CASE WHEN unwanted.reason IS NULL THEN 'pending' ELSE 'skipped' END, unwanted.reason,
        rollout_now(), rollout_now()
   FROM unnest(CAST(:enrollment_ids AS bigint[]), CAST(:skipped AS text[]))
        AS n (enrollment_id, skipped)
  CROSS JOIN (SELECT gen_random_uuid() AS id OFFSET 0) batch
   JOIN enrollments e USING (enrollment_id)
   JOIN contacts c ON c.account_id = e.account_id
+ CROSS JOIN LATERAL (
+       SELECT coalesce(n.skipped,
+                       CASE WHEN c.deliverability = 'bounced' THEN :address_dead
+                            WHEN c.deliverability = 'complained' AND NOT :required
+                            THEN :complained_of END) AS reason) unwanted
 ON CONFLICT (enrollment_id, contact_id, step, schedule_version) DO NOTHING
 """
 
-TOLD = "('sending', 'sent', 'delivered', 'uncertain')"
+TOLD = "('sending', 'sent', 'delivered', 'complained', 'uncertain')"
 
 LEASE = """
 WITH due AS MATERIALIZED (
@@ -142,6 +144,8 @@ class SqlNotices:
                 "required": step.required,
                 "enrollment_ids": [n.enrollment_id for n in notices],
                 "skipped": [n.skipped for n in notices],
+                "address_dead": ADDRESS_DEAD,
+                "complained_of": COMPLAINED_OF,
             },
         )
         return result.rowcount
@@ -248,7 +252,8 @@ class SqlNotices:
             text(
                 "UPDATE notices SET state = :state, reason = :reason,"
                 " attempt_at = coalesce(:retry_at, attempt_at),"
-                " sent_at = CASE WHEN :state = 'sent' THEN rollout_instant() ELSE sent_at END"
+                " sent_at = CASE WHEN :state = 'sent' THEN rollout_instant() ELSE sent_at END,"
+                " bounced_at = CASE WHEN :state = 'bounced' THEN rollout_instant() END"
                 " WHERE notice_id = :id AND lease = :lease AND state IN ('leased', 'sending')"
             ),
             {

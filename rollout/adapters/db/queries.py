@@ -25,7 +25,7 @@ ENROLLMENTS = """
 SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,
        p.reason AS cohort_paused,
        (SELECT count(DISTINCT n.contact_id) FROM notices n
-         WHERE n.enrollment_id = e.enrollment_id AND n.state = 'delivered'
+         WHERE n.enrollment_id = e.enrollment_id AND n.state IN ('delivered', 'complained')
            AND n.deadline = e.deadline) AS people_told
   FROM enrollments e
   LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (e.deprecation, e.cohort)
@@ -44,7 +44,7 @@ SELECT e.deprecation, s.schedule_version, s.deadline, s.cause, s.reason, s.set_a
 """
 NOTICES = """
 SELECT n.notice_id, e.account_id, c.email AS contact, n.step, n.state, n.due_at, n.sent_at,
-       n.delivered_at, n.reason
+       CASE WHEN n.bounced_at IS NULL THEN n.delivered_at END AS delivered_at, n.reason
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
  WHERE (CAST(:account_id AS text) IS NULL OR e.account_id = :account_id)
    AND (CAST(:state AS text) IS NULL OR n.state = :state)

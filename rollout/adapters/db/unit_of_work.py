@@ -21,6 +21,7 @@ from rollout.adapters.db.guards import SqlGuards
 from rollout.adapters.db.inventory import SqlInventory
 from rollout.adapters.db.notices import SqlNotices
 from rollout.adapters.db.plan import SqlPlan
+from rollout.adapters.db.reports import SqlReports
 from rollout.adapters.db.usage import SqlUsage
 from rollout.adapters.db.usage_questions import SqlUsageQuestions
 from rollout.domain.errors import Unavailable
@@ -45,6 +46,7 @@ class SqlUnitOfWork:
         self.plan = SqlPlan(self._connection)
         self.guards = SqlGuards(self._connection)
         self.notices = SqlNotices(self._connection, self._mail_domain)
+        self.reports = SqlReports(self._connection)
         self.cutoff = SqlCutoff(self._connection)
         self.enforcement = SqlEnforcement(self._connection)
         self.audit = SqlAudit(self._connection)

@@ -15,6 +15,7 @@ from rollout.services.ports.guards import GuardsRepository
 from rollout.services.ports.inventory import InventoryRepository
 from rollout.services.ports.notices import NoticesRepository
 from rollout.services.ports.plan import PlanRepository
+from rollout.services.ports.reports import ReportsRepository
 from rollout.services.ports.usage import UsageRepository
 from rollout.services.ports.usage_questions import UsageQuestions
 
@@ -42,6 +43,9 @@ class UnitOfWork(Protocol):
 
     @property
     def notices(self) -> NoticesRepository: ...
+
+    @property
+    def reports(self) -> ReportsRepository: ...
 
     @property
     def cutoff(self) -> CutoffRepository: ...

@@ -16,6 +16,7 @@ from rollout.adapters.db.tables.integrations import (
     source_candidates,
 )
 from rollout.adapters.db.tables.inventory import accounts, contacts, keys
+from rollout.adapters.db.tables.mail import mail_reports, mails
 from rollout.adapters.db.tables.notices import notices
 from rollout.adapters.db.tables.plan import (
     approvals,
@@ -58,6 +59,8 @@ __all__ = [
     "key_usage",
     "keys",
     "leases",
+    "mail_reports",
+    "mails",
     "metadata",
     "notices",
     "pauses",

@@ -41,10 +41,11 @@ contacts = Table(
     Column("role", Text, nullable=False),
     Column("locale", Text),
     Column("timezone", Text),
-    # ok until proven otherwise; bounced: the address itself was refused for good
+    # ok until proven otherwise; bounced: the address itself was refused for good; complained: its
+    # reader called our mail spam, so it works
     Column("deliverability", Text, nullable=False, server_default="ok"),
     UniqueConstraint("account_id", "email"),
-    CheckConstraint("deliverability IN ('ok', 'bounced')", name="deliverability"),
+    CheckConstraint("deliverability IN ('ok', 'bounced', 'complained')", name="deliverability"),
 )
 
 keys = Table(

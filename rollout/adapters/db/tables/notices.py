@@ -42,10 +42,13 @@ notices = Table(
     Column("attempt_at", instant, nullable=False),  # not before
     Column("sent_at", instant),
     Column("delivered_at", instant),
+    # A bounce may come after a message had counted as delivered: then both are set.
+    Column("bounced_at", instant),
+    Column("acknowledged_at", instant),  # a person has answered
     UniqueConstraint("enrollment_id", "contact_id", "step", "schedule_version"),
     CheckConstraint(
-        "state IN ('pending', 'leased', 'sending', 'sent', 'delivered', 'bounced', 'retry',"
-        " 'uncertain', 'skipped', 'dead')",
+        "state IN ('pending', 'leased', 'sending', 'sent', 'delivered', 'bounced', 'complained',"
+        " 'retry', 'uncertain', 'skipped', 'dead')",
         name="state",
     ),
     Index(

@@ -32,7 +32,7 @@ _CAME_TO = (
 )
 
 
-def read_mail(raw: bytes, *, envelope_to: Sequence[str] = ()) -> ReturnedMail:
+def read_mail(raw: bytes, envelope_to: Sequence[str] = ()) -> ReturnedMail:
     """Read a message: in bounded time, whatever it is; what is not understood is ``unknown``.
 
     ``envelope_to`` are the addresses of the SMTP envelope, where it is known.

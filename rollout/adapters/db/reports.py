@@ -1,0 +1,120 @@
+"""The SQL of what comes back by mail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, text
+
+from rollout.domain.delivery import ReturnedMail
+from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeState
+from rollout.services.ports.reports import ReportedNotice
+
+# One notice: the id from our own return path is surer than whatever a mail quotes.
+FIND = """
+SELECT notice_id, enrollment_id FROM notices
+ WHERE notice_id = :notice_id OR message_id = ANY(:message_ids)
+ ORDER BY notice_id <> :notice_id, array_position(CAST(:message_ids AS text[]), message_id)
+ LIMIT 1
+"""
+NOTICE = """
+SELECT n.notice_id, n.enrollment_id, e.account_id, n.contact_id, c.email, n.step, n.state
+  FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
+ WHERE n.notice_id = :notice_id FOR UPDATE OF n
+"""
+KEEP = """
+INSERT INTO mails (digest, message_id, sender, subject, written_at, excerpt)
+VALUES (:digest, :message_id, :sender, :subject, :written_at, :excerpt)
+ON CONFLICT DO NOTHING RETURNING mail_id
+"""
+ROW = """
+INSERT INTO mail_reports (mail_id, notice_id, kind, recipient, hard, address_dead, action, status,
+                          reason)
+VALUES (:mail_id, :notice_id, :kind, :recipient, :hard, :address_dead, :action, :status, :reason)
+"""
+# `delivered_at` stays when a message bounces late: it is what a cutoff before that relied on.
+END = """
+UPDATE notices SET state = :state, reason = :reason, lease = coalesce(lease, 0) + 1,
+       bounced_at = CASE WHEN :state = 'bounced' THEN rollout_instant() END,
+       sent_at = CASE WHEN :state = 'bounced' THEN sent_at
+                      ELSE coalesce(sent_at, rollout_instant()) END,
+       delivered_at = CASE WHEN :state = 'bounced' THEN delivered_at
+                           ELSE coalesce(delivered_at, least(rollout_instant(), greatest(
+                                coalesce(sent_at, rollout_instant()), :at))) END
+ WHERE notice_id = :notice_id
+"""
+
+
+class SqlReports:
+    """Implements ``services.ports.reports`` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def locked(self, notice_id: int | None, message_ids: Sequence[str]) -> ReportedNotice | None:
+        """Find the notice of this id or, failing that, of the first of these Message-IDs."""
+        ids = {"notice_id": notice_id or 0, "message_ids": list(message_ids)}
+        found = self._run(FIND, **ids).one_or_none()
+        if found is None:
+            return None
+        # First the enrollment, as everybody does who changes what a verdict rests on.
+        lock = "SELECT 1 FROM enrollments WHERE enrollment_id = :id FOR NO KEY UPDATE"
+        self._run(lock, id=found.enrollment_id)
+        row = dict(self._run(NOTICE, notice_id=found.notice_id).mappings().one())
+        return ReportedNotice(**{**row, "state": NoticeState(row["state"])})
+
+    def keep(self, mail: ReturnedMail, notice_id: int | None, *, excerpt: bool) -> bool:
+        """Write a mail and its rows; False if it has come before."""
+        mail_id = self._run(
+            KEEP,
+            digest=mail.digest,
+            message_id=mail.message_id,
+            sender=mail.sender,
+            subject=mail.subject,
+            written_at=mail.written_at,
+            excerpt=mail.excerpt if excerpt else None,
+        ).scalar_one_or_none()
+        if mail_id is None:
+            return False
+        rows = [
+            {**asdict(report), "mail_id": mail_id, "notice_id": notice_id}
+            for report in mail.reports
+        ]
+        self._connection.execute(text(ROW), rows)
+        return True
+
+    def end(self, notice: ReportedNotice, state: NoticeState, reason: str, at: datetime) -> None:
+        """Bring a notice to its end, breaking the lease of whoever is sending it."""
+        self._run(END, notice_id=notice.notice_id, state=state.value, reason=reason, at=at)
+
+    def suppress(self, contact_id: int, end: NoticeState) -> None:
+        """Note that an address is dead or complains, and skip what waits to be sent to it."""
+        dead = end is NoticeState.BOUNCED
+        self._run(
+            "UPDATE contacts SET deliverability = :end"
+            " WHERE contact_id = :id AND deliverability <> 'bounced'",
+            id=contact_id,
+            end=end.value,
+        )
+        self._run(
+            "UPDATE notices SET state = 'skipped', lease = coalesce(lease, 0) + 1, reason = :reason"
+            " WHERE contact_id = :id AND state IN ('pending', 'leased', 'retry')"
+            " AND (:dead OR NOT required)",
+            id=contact_id,
+            dead=dead,
+            reason=ADDRESS_DEAD if dead else COMPLAINED_OF,
+        )
+
+    def acknowledge(self, notice_id: int) -> None:
+        """Note that a person has answered; the first time counts."""
+        self._run(
+            "UPDATE notices SET acknowledged_at = coalesce(acknowledged_at, rollout_instant())"
+            " WHERE notice_id = :id",
+            id=notice_id,
+        )
+
+    def _run(self, statement: str, **values: Any) -> CursorResult[Any]:
+        return self._connection.execute(text(statement), values)
