@@ -122,6 +122,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
     renderer = TemplateRenderer(templates_dir() / "notices")
     pepper = load_pepper(settings.pepper, settings.data_dir)
     return_paths = _return_paths(settings, pepper)
+    grace = timedelta(seconds=settings.delivery_grace)
     return Rollout(
         settings=settings,
         clock=clock,
@@ -144,13 +145,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start),
-        delivery=NoticeDelivery(
-            start,
-            renderer,
-            _mailer(settings, clock),
-            timedelta(seconds=settings.delivery_grace),
-            return_paths,
-        ),
+        delivery=NoticeDelivery(start, renderer, _mailer(settings, clock), grace, return_paths),
         reports=MailReports(start, read_mail, return_paths),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck)),
         preview=CutoffPreview(start),

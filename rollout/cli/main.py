@@ -15,8 +15,11 @@ from rollout.cli.deprecation import deprecation
 from rollout.cli.doctor import doctor
 from rollout.cli.feed import feed
 from rollout.cli.gateway import gateway, web
+from rollout.cli.import_mail import import_mail
 from rollout.cli.import_usage import import_aws_last_used, import_usage
 from rollout.cli.imports import imports
+from rollout.cli.mail_in import mail_in
+from rollout.cli.mail_reports import list_reports, show_report
 from rollout.cli.notice import notice
 from rollout.cli.output import print_error
 from rollout.cli.processes import clock, migrate, up, worker
@@ -35,16 +38,19 @@ app = typer.Typer(
 app.add_typer(imports)
 imports.command("usage")(import_usage)
 imports.command("aws-last-used")(import_aws_last_used)
+imports.command("mail")(import_mail)
 app.add_typer(account, name="account")
 app.add_typer(cohort, name="cohort")
 app.add_typer(cutoff, name="cutoff")
 app.add_typer(deprecation, name="deprecation")
 app.add_typer(notice, name="notice")
+notice.command("reports")(list_reports)
+notice.command("report")(show_report)
 app.add_typer(usage)
 app.add_typer(feed, name="feed")
 app.add_typer(audit, name="audit")
 
-for command in (demo, up, migrate, web, gateway, worker, clock, doctor):
+for command in (demo, up, migrate, web, gateway, mail_in, worker, clock, doctor):
     app.command()(command)
 
 

@@ -16,7 +16,7 @@ from uvicorn.importer import import_from_string
 from rollout.bootstrap import Rollout
 from rollout.domain.errors import BadInput, Unavailable
 
-WITH = "with --listen, ROLLOUT_WEB_LISTEN or ROLLOUT_GATEWAY_LISTEN"
+WITH = "with --listen, ROLLOUT_MAIL_LISTEN, ROLLOUT_WEB_LISTEN or ROLLOUT_GATEWAY_LISTEN"
 GRACE = 10  # seconds for requests under way when it is asked to stop
 
 

@@ -51,6 +51,24 @@ SELECT n.notice_id, e.account_id, c.email AS contact, n.step, n.state, n.due_at,
    AND (CAST(:step AS text) IS NULL OR n.step = :step)
  ORDER BY n.notice_id DESC LIMIT :limit
 """
+MAIL_REPORTS = """
+SELECT r.report_id, m.taken_at, r.kind, r.recipient, r.hard, r.address_dead, r.status,
+       e.account_id, r.notice_id, r.reason, m.sender, m.subject
+  FROM mail_reports r JOIN mails m USING (mail_id)
+  LEFT JOIN notices n USING (notice_id) LEFT JOIN enrollments e USING (enrollment_id)
+ WHERE (NOT :unmatched OR r.notice_id IS NULL)
+   AND (CAST(:kind AS text) IS NULL OR r.kind = :kind)
+   AND (CAST(:account_id AS text) IS NULL OR e.account_id = :account_id)
+ ORDER BY r.report_id DESC LIMIT :limit
+"""
+MAIL_REPORT = """
+SELECT r.report_id, r.kind, r.recipient, r.action, r.status, r.hard, r.address_dead, r.reason,
+       e.account_id, r.notice_id, m.message_id, m.sender, m.subject, m.written_at, m.taken_at,
+       m.excerpt
+  FROM mail_reports r JOIN mails m USING (mail_id)
+  LEFT JOIN notices n USING (notice_id) LEFT JOIN enrollments e USING (enrollment_id)
+ WHERE r.report_id = :report_id
+"""
 
 
 class SqlQueries:
@@ -80,10 +98,23 @@ class SqlQueries:
     ) -> Iterator[Row]:
         """Yield notices, the newest first: all that fit, or ``limit`` of them."""
         which = {"account_id": account_id, "state": state, "step": step, "limit": limit}
-        with connect(self._engine) as connection:
-            page_by_page = {"stream_results": True, "yield_per": PAGE}
-            rows = connection.execute(text(NOTICES), which, execution_options=page_by_page)
-            yield from (dict(row) for row in rows.mappings())
+        return self._pages(NOTICES, **which)
+
+    def mail_reports(
+        self, *, unmatched: bool, kind: str | None, account_id: str | None, limit: int | None
+    ) -> Iterator[Row]:
+        """Yield what came back by mail, the newest first: all that fit, or ``limit`` of them."""
+        which = {"unmatched": unmatched, "kind": kind, "account_id": account_id, "limit": limit}
+        return self._pages(MAIL_REPORTS, **which)
+
+    def mail_report(self, report_id: int) -> Row:
+        """Return one report with its mail, or raise ``NotFound``."""
+        found = self._rows(MAIL_REPORT, report_id=report_id)
+        if not found:
+            raise NotFound(
+                f"there is no report {report_id}", fix="`rollout notice reports` lists them"
+            )
+        return found[0]
 
     def _enrollments(self, account_id: str) -> list[Row]:
         """Return the enrollments of an account, each with its open holds."""
@@ -92,6 +123,12 @@ class SqlQueries:
             {**row, "holds": [hold for hold in holds if hold["deprecation"] == row["deprecation"]]}
             for row in self._rows(ENROLLMENTS, account_id=account_id)
         ]
+
+    def _pages(self, statement: str, **values: Any) -> Iterator[Row]:
+        with connect(self._engine) as connection:
+            page_by_page = {"stream_results": True, "yield_per": PAGE}
+            rows = connection.execute(text(statement), values, execution_options=page_by_page)
+            yield from (dict(row) for row in rows.mappings())
 
     def _rows(self, statement: str, **values: Any) -> list[Row]:
         with connect(self._engine) as connection:

@@ -20,3 +20,13 @@ class Queries(Protocol):
     ) -> Iterator[Row]:
         """Yield notices, the newest first: all that fit, or ``limit`` of them."""
         ...
+
+    def mail_reports(
+        self, *, unmatched: bool, kind: str | None, account_id: str | None, limit: int | None
+    ) -> Iterator[Row]:
+        """Yield what came back by mail, the newest first: all that fit, or ``limit`` of them."""
+        ...
+
+    def mail_report(self, report_id: int) -> Row:
+        """Return one report with its mail, or raise ``NotFound``."""
+        ...
