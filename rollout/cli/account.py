@@ -58,8 +58,15 @@ def _show_enrollment(enrollment: dict[str, Any]) -> None:
         f"\n[bold]{enrollment['deprecation']}[/] / {enrollment['cohort']}: {enrollment['state']},"
         f" deadline {local:%Y-%m-%d %H:%M:%S} {enrollment['zone']}"
         f" ({_utc(deadline)}),"
-        f" people told: {enrollment['people_told']}"
+        f" people told: {enrollment['people_told']}, answered: {enrollment['people_answered']}"
     )
+    if enrollment["unreachable"]:
+        say(f"  nobody can be told: {enrollment['unreachable']}")
+        say(
+            "  Nothing is cut until somebody was told in time. An operator must act: bring in an"
+            " address that works (`rollout import contacts`) and give it time (`rollout account"
+            " extend`), or take the account out (`rollout account exempt`)."
+        )
     if enrollment["cohort_paused"]:
         say(f"  paused: {enrollment['cohort_paused']}")
     for hold in enrollment["holds"]:

@@ -75,3 +75,29 @@ def end_of(state: NoticeState, kind: ReportKind) -> NoticeState | None:
     """Return the state to which a report brings a notice, or None where it changes nothing."""
     end, possible = _END.get(kind, (None, frozenset()))
     return end if state in possible else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far the present date of an enrollment has come: people, and messages that tell it."""
+
+    contacts: int
+    dead: int  # contacts whose address was refused for good
+    told: int  # people with a message that arrived
+    failed: int  # messages that bounced, or were given up
+    open: int  # messages that may still arrive
+    last_failure: str | None  # what the newest that failed ended with
+
+
+def unreachable(reach: Reach) -> str | None:
+    """Say why nobody of an account can be told its date, or None where somebody was or may be."""
+    if reach.told or reach.open:
+        return None
+    if reach.contacts == 0:
+        return "no contact is known"
+    if reach.dead < reach.contacts and not reach.failed:
+        return None  # nothing was due yet
+    said = f"; the newest failed with: {reach.last_failure}" if reach.last_failure else ""
+    if reach.dead == reach.contacts:
+        return f"every address was refused for good ({reach.dead} of {reach.contacts}){said}"
+    return f"all messages about this date bounced ({reach.failed}){said}"

@@ -81,6 +81,8 @@ def test_show_gives_programs_every_field(cli: CommandLine) -> None:
             "schedule_version": 1,
             "cohort_paused": None,
             "people_told": 0,
+            "people_answered": 0,
+            "unreachable": None,
             "holds": [hold],
         }
     ]

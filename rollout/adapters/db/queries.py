@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from rollout.adapters.db.engine import connect
+from rollout.domain.delivery import Reach, unreachable
 from rollout.domain.errors import NotFound
 from rollout.services.ports.queries import Row
 
@@ -23,11 +24,24 @@ SELECT email, name, role, deliverability FROM contacts WHERE account_id = :accou
 """
 ENROLLMENTS = """
 SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,
-       p.reason AS cohort_paused,
-       (SELECT count(DISTINCT n.contact_id) FROM notices n
-         WHERE n.enrollment_id = e.enrollment_id AND n.state IN ('delivered', 'complained')
-           AND n.deadline = e.deadline) AS people_told
+       p.reason AS cohort_paused, n.people_told, n.people_answered, c.contacts, c.dead,
+       n.failed, n.open, n.last_failure
   FROM enrollments e
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS contacts, count(*) FILTER (WHERE deliverability = 'bounced') AS dead
+         FROM contacts WHERE contacts.account_id = e.account_id) c
+ CROSS JOIN LATERAL (
+       SELECT count(DISTINCT contact_id) FILTER (WHERE state IN ('delivered', 'complained'))
+              AS people_told,
+              count(DISTINCT contact_id) FILTER (WHERE acknowledged_at IS NOT NULL)
+              AS people_answered,
+              count(*) FILTER (WHERE state IN ('bounced', 'dead')) AS failed,
+              count(*) FILTER (WHERE state IN ('pending', 'leased', 'sending', 'sent', 'retry'))
+              AS open,
+              (array_agg(reason ORDER BY notice_id DESC)
+                 FILTER (WHERE state IN ('bounced', 'dead')))[1] AS last_failure
+         FROM notices WHERE notices.enrollment_id = e.enrollment_id
+          AND notices.deadline = e.deadline) n
   LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (e.deprecation, e.cohort)
         AND p.closed_at IS NULL
  WHERE e.account_id = :account_id ORDER BY e.deprecation
@@ -120,7 +134,7 @@ class SqlQueries:
         """Return the enrollments of an account, each with its open holds."""
         holds = self._rows(HOLDS, account_id=account_id)
         return [
-            {**row, "holds": [hold for hold in holds if hold["deprecation"] == row["deprecation"]]}
+            {**_reached(row), "holds": [h for h in holds if h["deprecation"] == row["deprecation"]]}
             for row in self._rows(ENROLLMENTS, account_id=account_id)
         ]
 
@@ -133,3 +147,11 @@ class SqlQueries:
     def _rows(self, statement: str, **values: Any) -> list[Row]:
         with connect(self._engine) as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def _reached(enrollment: Row) -> Row:
+    """Say in one sentence what the numbers of an enrollment mean, where nobody can be told."""
+    row = dict(enrollment)
+    numbers = {name: row.pop(name) for name in ("contacts", "dead", "failed", "open")}
+    reach = Reach(**numbers, told=row["people_told"], last_failure=row.pop("last_failure"))
+    return {**row, "unreachable": unreachable(reach) if row["state"] == "scheduled" else None}
