@@ -78,6 +78,12 @@ class Settings:
         "the domain to which bounces come back, for each notice to an address of its own,"
         " `bounces+…@domain`; unset: to `ROLLOUT_MAIL_FROM`",
     )
+    imap_url: str | None = _setting(
+        None,
+        "`imaps://user:password@host/folder`, the mailbox from which `rollout mail-in --imap`"
+        " fetches what comes back by mail",
+        secret=True,
+    )
     web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
     gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
     mail_listen: str = _setting(
