@@ -84,6 +84,16 @@ class Settings:
         " fetches what comes back by mail",
         secret=True,
     )
+    ses_topic: str | None = _setting(
+        None,
+        "the ARN of the SNS topic by which Amazon SES reports to `POST /api/v1/mail/ses`;"
+        " unset: it may not",
+    )
+    sendgrid_key: str | None = _setting(
+        None,
+        "the verification key with which SendGrid reports to `POST /api/v1/mail/sendgrid`;"
+        " unset: it may not",
+    )
     web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
     gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
     mail_listen: str = _setting(

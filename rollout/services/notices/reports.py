@@ -50,7 +50,10 @@ class MailReports:
         about none of our notices is kept and shown. Raises ``Unavailable``, with nothing kept,
         where the database cannot be reached.
         """
-        mail = self._read(raw, envelope_to)
+        return self.keep(self._read(raw, envelope_to))
+
+    def keep(self, mail: ReturnedMail) -> TakenIn:
+        """Take in a mail that was read, or what a provider reports in its stead."""
         named = self._return_paths.notice(mail.returned_to) if self._return_paths else None
         with self._start() as uow:
             notice = uow.reports.locked(named, mail.originals)

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rollout.bootstrap import Rollout
+from rollout.web.api.mail_events import MailEventsDoor
 from rollout.web.api.openapi import DOCUMENT
 from rollout.web.api.usage import UsageDoor
 
@@ -15,6 +16,7 @@ def routes(rollout: Rollout) -> list[Route]:
     """Return the routes of the API."""
     return [
         Route("/api/v1/openapi.json", describe),
+        Route("/api/v1/mail/{provider}", MailEventsDoor(rollout).answer, methods=["POST"]),
         Route("/api/v1/usage", UsageDoor(rollout).answer, methods=["POST"]),
     ]
 

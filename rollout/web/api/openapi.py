@@ -115,6 +115,47 @@ POST_USAGE = {
         "503": _problem("Try again.", Retry_After="Seconds."),
     },
 }
+POST_MAIL = {
+    "operationId": "postMailEvents",
+    "summary": "Report what became of mail",
+    "description": "For mail providers. What is not signed by the provider is refused."
+    " Safe to send again.",
+    "parameters": [
+        {
+            "name": "provider",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "enum": ["ses", "sendgrid"]},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "description": "As the provider makes it.",
+        "content": {"application/json": {}, "text/plain": {}},
+    },
+    "responses": {
+        "200": {
+            "description": "Everything is stored.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/MailCounts"}}
+            },
+        },
+        "400": _problem("The body is not JSON."),
+        "403": _problem("The provider has not signed this."),
+        "404": _problem("No such provider, or its setting is missing."),
+        "413": _problem("The body is too large."),
+        "503": _problem("Try again.", Retry_After="Seconds."),
+    },
+}
+MAIL_COUNTS = {
+    "type": "object",
+    "required": ["events", "repeated", "unmatched"],
+    "properties": {
+        "events": _COUNT | {"description": "Events that say something about a message."},
+        "repeated": _COUNT | {"description": "Of those, what had come before."},
+        "unmatched": _COUNT | {"description": "Of those, what is about none of our notices."},
+    },
+}
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {
@@ -123,9 +164,12 @@ DOCUMENT: dict[str, Any] = {
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     },
     "servers": [{"url": "/"}],
-    "paths": {"/api/v1/usage": {"post": POST_USAGE}},
+    "paths": {
+        "/api/v1/mail/{provider}": {"post": POST_MAIL},
+        "/api/v1/usage": {"post": POST_USAGE},
+    },
     "components": {
-        "schemas": {"Use": USE, "Counts": COUNTS, "Problem": PROBLEM},
+        "schemas": {"Use": USE, "Counts": COUNTS, "MailCounts": MAIL_COUNTS, "Problem": PROBLEM},
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     },
 }

@@ -1,0 +1,97 @@
+"""``POST /api/v1/mail/ses|sendgrid``: what mail providers report, verified before it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from rollout.adapters.mail.providers import AmazonSes, SendGrid
+from rollout.adapters.mail.providers.sns import Fetch, fetch
+from rollout.bootstrap import Rollout
+from rollout.domain.delivery import ReturnedMail
+from rollout.domain.errors import BadInput, Refused, RolloutError
+from rollout.web.errors import Problem
+
+PROVIDERS = {"ses": "ROLLOUT_SES_TOPIC", "sendgrid": "ROLLOUT_SENDGRID_KEY"}
+MOST_SENT = 4 << 20  # bytes of a body; the providers send less than 1 MB
+
+
+class Provider(Protocol):
+    """Reads the body of one provider's webhook."""
+
+    def read(self, headers: Mapping[str, str], body: bytes) -> list[ReturnedMail]:
+        """Return what it says; raise ``Refused`` where its signature is wrong."""
+        ...
+
+
+class MailEventsDoor:
+    """The handler. A provider is let in once its setting says by what it is known."""
+
+    def __init__(self, rollout: Rollout, fetch: Fetch = fetch) -> None:
+        settings = rollout.settings
+        self._reports = rollout.reports
+        self._providers: dict[str, Provider] = {}
+        if settings.ses_topic is not None:
+            self._providers["ses"] = AmazonSes(settings.ses_topic, fetch)
+        if settings.sendgrid_key is not None:
+            self._providers["sendgrid"] = SendGrid(settings.sendgrid_key)
+
+    async def answer(self, request: Request) -> Response:
+        """Take in the events; where they cannot be stored, the provider is asked to come again."""
+        try:
+            provider = self._provider(request.path_params["provider"])
+            body = await _body(request)
+            counts = await anyio.to_thread.run_sync(self._take_in, provider, request.headers, body)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except Problem as problem:
+            return problem.response()
+        except RolloutError as error:
+            return _explain(error).response()
+        return JSONResponse(counts)
+
+    def _provider(self, name: str) -> Provider:
+        if name in self._providers:
+            return self._providers[name]
+        detail = (
+            f"This door is closed. To open it, set {PROVIDERS[name]} for the web service."
+            if name in PROVIDERS
+            else f"No such provider; known: {', '.join(PROVIDERS)}."
+        )
+        raise Problem(404, "not-enabled", "Provider not enabled", detail)
+
+    def _take_in(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes
+    ) -> dict[str, int]:
+        taken = [self._reports.keep(mail) for mail in provider.read(headers, body)]
+        return {
+            "events": len(taken),
+            "repeated": sum(not done.new for done in taken),
+            "unmatched": sum(done.new and done.notice is None for done in taken),
+        }
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_SENT:
+            detail = f"Send at most {MOST_SENT >> 20} MB."
+            raise Problem(413, "too-large", "Body too large", detail)
+    return bytes(body)
+
+
+def _explain(error: RolloutError) -> Problem:
+    detail = f"{error.message} ({error.fix})" if error.fix else error.message
+    match error:
+        case Refused():
+            return Problem(403, "not-signed", "Signature missing or wrong", detail)
+        case BadInput():
+            return Problem(400, "damaged-body", "Body not understood", detail)
+    return Problem(
+        503, "temporarily-unavailable", "Try again", detail, headers={"Retry-After": "1"}
+    )
