@@ -97,7 +97,7 @@ class Settings:
     web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
     gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
     mail_listen: str = _setting(
-        "127.0.0.1:8025", "host:port on which `rollout mail-in` receives what comes back by mail"
+        "127.0.0.1:2525", "host:port on which `rollout mail-in` receives what comes back by mail"
     )
     pepper: str | None = _setting(
         None,

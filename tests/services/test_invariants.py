@@ -84,6 +84,11 @@ PLANTED = [
     ("T0", "they were told late", "UPDATE notices SET delivered_at = deadline - '13 d'::interval"),
     ("T0", "of another date", "UPDATE notices SET deadline = deadline - '1 day'::interval"),
     (
+        "T0",
+        "what they were told had bounced",
+        "UPDATE notices SET state = 'bounced', bounced_at = deadline - '1 hour'::interval",
+    ),
+    (
         "U0",
         "nobody knew whether it is used",
         """
