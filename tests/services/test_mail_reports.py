@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -188,6 +189,17 @@ def test_what_comes_twice_changes_nothing_the_second_time(
 
     assert (again.new, by_another_way.new) == (False, False)
     assert digests(told.engine) == before
+
+
+def test_the_same_mail_by_eight_ways_at_once_counts_once(
+    told: Campaign, sent: dict[str, Sent]
+) -> None:
+    raw, strange = dsn(sent[BOB]), b"From: a@b.example\nSubject: Hi\n\n"
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(told.reports.take_in, [raw, strange] * 8))
+
+    assert sum(done.new for done in taken) == 2
+    assert facts(told, "notice.bounced") == 1
 
 
 def test_the_return_path_finds_the_notice_where_nothing_is_quoted(
