@@ -13,7 +13,7 @@ INSTALL_ROLLOUT := $(PIP) install --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench setup format lock clean nginx
+.PHONY: help demo test lint bench setup format messages lock clean nginx
 
 help:  ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,14 @@ format: setup  ## Put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+messages: setup  ## Carry texts that changed in the templates into the message catalogues
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --ignore-dirs ".*" --keyword usual \
+	  --no-location --omit-header --no-wrap --output-file $(CATALOGUES)/notices.pot .
+	@for language in $(basename $(notdir $(wildcard $(CATALOGUES)/*.po))); do \
+	  $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --omit-header --no-wrap \
+	    --locale $$language --input-file $(CATALOGUES)/notices.pot \
+	    --output-file $(CATALOGUES)/$$language.po || exit 1; done
+
 lock: setup  ## Pin the requirements again (LOCK=--upgrade takes the newest)
 	@$(PIN) requirements.txt pyproject.toml
 	@$(PIN) requirements-build.txt --group build -c requirements.txt
@@ -48,6 +56,8 @@ lock: setup  ## Pin the requirements again (LOCK=--upgrade takes the newest)
 
 clean:  ## Remove .venv and everything else that was made here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+CATALOGUES := templates/notices/_locale
 
 # Pins for every platform and Python at once, with hashes and without download addresses.
 PIN = $(BIN)/uv pip compile $(LOCK) --quiet --universal --python-version 3.11 --generate-hashes \

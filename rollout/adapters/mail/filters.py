@@ -1,64 +1,77 @@
-"""What templates may do with values: times in the reader's zone, numbers, plurals.
-
-The texts are English, so dates and numbers are written the English way in every locale: half a
-translation reads worse than none.
-"""
+"""What templates may do with values: times in the reader's zone, spans, numbers, all by locale."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from math import inf
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel import Locale
+from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_decimal
-from babel.units import format_unit
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-LANGUAGE = "en"
-_PATTERN = "d MMMM y, HH:mm"
+from rollout.adapters.mail.languages import Languages
+
 _DAYS_FROM = timedelta(hours=48)  # below this, hours say it better than days
 
 
-@pass_context
-def local(context: Context, at: datetime) -> str:
-    """Write an instant in the reader's zone: ``13 April 2027, 16:00``."""
-    return format_datetime(at, _PATTERN, tzinfo=ZoneInfo(context["zone"]), locale=LANGUAGE)
+def make_filters(languages: Languages) -> dict[str, Callable[..., str]]:
+    """Return the filters; each reads ``locale``, ``zone`` and ``now`` off the context."""
+
+    def formats(context: Context) -> Locale:
+        return languages.of(context["locale"]).formats
+
+    @pass_context
+    def local(context: Context, at: datetime) -> str:
+        """Write an instant in the reader's zone: ``13 April 2027, 16:00``."""
+        return _moment(at, ZoneInfo(context["zone"]), formats(context))
+
+    @pass_context
+    def utc(context: Context, at: datetime) -> str:
+        """Write an instant in UTC: ``13 April 2027, 14:00 UTC``."""
+        return _moment(at, UTC, formats(context)) + " UTC"
+
+    @pass_context
+    def ahead(context: Context, at: datetime) -> str:
+        """Write how far ahead an instant is: ``in 30 days``, ``in 31 hours``, ``in 12 minutes``."""
+        zone = ZoneInfo(context["zone"])
+        return _span(at.astimezone(zone), context["now"].astimezone(zone), formats(context))
+
+    @pass_context
+    def number(context: Context, value: int) -> str:
+        """Write a number: ``12,345``."""
+        return format_decimal(value, locale=formats(context))
+
+    return {f.__name__: f for f in (local, utc, ahead, number)}
 
 
-def utc(at: datetime) -> str:
-    """Write an instant in UTC: ``13 April 2027, 14:00 UTC``."""
-    return format_datetime(at, _PATTERN, tzinfo=UTC, locale=LANGUAGE) + " UTC"
+@lru_cache(maxsize=10_000)  # many accounts share a deadline
+def _moment(at: datetime, zone: tzinfo, locale: Locale) -> str:
+    day = format_date(at.astimezone(zone), "long", locale=locale)
+    hour = format_time(at, "short", tzinfo=zone, locale=locale)
+    return str(locale.datetime_formats["long"]).format(hour, day)
 
 
-@pass_context
-def left(context: Context, at: datetime) -> str:
-    """Write the time from now until an instant: ``30 days``, ``31 hours``, ``12 minutes``.
+def _span(at: datetime, now: datetime, locale: Locale) -> str:
+    """Days are those of the reader's calendar: "30 days" stays right whatever the hour of sending.
 
-    Days are those of the reader's calendar, so "30 days" stays right whatever the hour of sending.
+    Both instants are aware and of the reader's zone.
     """
-    zone = ZoneInfo(context["zone"])
-    now: datetime = context["now"]
-    remaining = max(at - now, timedelta())
-    if remaining >= _DAYS_FROM:
-        days = at.astimezone(zone).date() - now.astimezone(zone).date()
-        return format_unit(days.days, "day", locale=LANGUAGE)
+    remaining = max(at.astimezone(UTC) - now.astimezone(UTC), timedelta())
     minutes = round(remaining / timedelta(minutes=1))
-    if minutes >= 60:  # noqa: PLR2004 - minutes in an hour
-        return format_unit(round(minutes / 60), "hour", locale=LANGUAGE)
-    if minutes == 0:
-        return "less than a minute"
-    return format_unit(minutes, "minute", locale=LANGUAGE)
-
-
-def number(value: int) -> str:
-    """Write a number: ``12,345``."""
-    return format_decimal(value, locale=LANGUAGE)
-
-
-def counted(value: int, one: str, many: str) -> str:
-    """Write a number with its noun: ``1 call``, ``12,345 calls``."""
-    return f"{number(value)} {one if value == 1 else many}"
-
-
-FILTERS = {"local": local, "utc": utc, "left": left, "number": number, "counted": counted}
+    unit: Literal["day", "hour", "minute"]
+    if remaining >= _DAYS_FROM:
+        unit, length = "day", timedelta(days=(at.date() - now.date()).days)
+    elif minutes >= 60:  # noqa: PLR2004 - minutes in an hour
+        unit, length = "hour", timedelta(hours=round(minutes / 60))
+    else:
+        unit, length = "minute", timedelta(minutes=max(minutes, 1))
+    # No other unit is ever long enough, so that a month is told in days.
+    return format_timedelta(
+        length, unit, threshold=inf, add_direction=True, format="long", locale=locale
+    )

@@ -7,13 +7,24 @@ from itertools import groupby
 from textwrap import TextWrapper
 
 WIDTH = 76
+# Characters as wide as two. Lines may break after each, except before what closes or goes on, and
+# after what opens.
+_WIDE = re.compile(
+    "([\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff01-\uff60])"
+)
+_FILLER = "\0"  # stands after each of them, so that the length of a text is its width
+_BREAK = re.compile(
+    rf"( +)|(?<={_FILLER})(?<![（「『【〈《]{_FILLER})"
+    "(?![、。，．・：；？！）」』】〉》ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ])"
+)
+_SENTENCES = re.compile("(?<=[。？！]) ")  # wide as it is, a full stop needs no space
 _START = re.compile(r"( *)((?:\d+\. )?)")  # the indent, and the number of a list's item
 
 
 def fill(text: str) -> str:
     """Wrap to ``WIDTH`` columns: a paragraph is refilled, an indented line stays one, hanging.
 
-    Words, and so addresses, are never broken.
+    Words, and so addresses, are never broken, except in scripts that write none.
     """
     blocks = re.split(r"\n(?:[ \t]*\n)+", text.strip("\n"))
     return "\n\n".join("\n".join(_lines(block)) for block in blocks) + "\n"
@@ -27,12 +38,18 @@ def _lines(block: str) -> list[str]:
     return lines
 
 
+class _Wrapper(TextWrapper):
+    wordsep_simple_re = _BREAK
+
+
 def _wrap(line: str) -> list[str]:
     indent, number = _START.match(line).groups()  # type: ignore[union-attr]  # it always matches
-    return TextWrapper(
+    text = _SENTENCES.sub("", " ".join(line.split()))
+    wrapped = _Wrapper(
         WIDTH,
         initial_indent=indent,
         subsequent_indent=indent + " " * len(number),
         break_long_words=False,
         break_on_hyphens=False,
-    ).wrap(" ".join(line.split()))
+    ).wrap(_WIDE.sub(rf"\1{_FILLER}", text))
+    return [line.replace(_FILLER, "") for line in wrapped]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from jinja2 import (
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from rollout.adapters.mail.filters import FILTERS
+from rollout.adapters.mail.filters import make_filters
+from rollout.adapters.mail.languages import Languages
 from rollout.adapters.mail.layout import fill
 from rollout.adapters.mail.one_line import one_line
+from rollout.adapters.mail.taming import ISOLATES, tamed
+from rollout.adapters.mail.texts import install_texts
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext
 from rollout.services.ports import Letter
@@ -30,73 +33,93 @@ from rollout.services.ports import Letter
 SUBJECT, TEXT, HTML = PARTS = ("subject.txt", "body.txt", "body.html")
 
 # The subject is rendered first; the bodies may name it, so that all three state the same fact.
-NAMES = frozenset(field.name for field in fields(NoticeContext)) | {"subject"}
+NAMES = frozenset(field.name for field in fields(NoticeContext)) | {
+    *("subject", "language", "direction")
+}
 
 _SUBJECT_LIMIT = 300
-_LIMIT = 120
-_LIMITS = {
-    "account_name": 80,
-    "title": 80,
-    "replacement_title": 80,
-    "reason": 1000,
-    "replacement_url": 2000,
-    "guide_url": 2000,
-}
 
 
 class TemplateRenderer:
-    """Renders the templates of a folder: one folder each, with the three ``PARTS`` in it."""
+    """Renders the templates of a folder: one folder each, with the three ``PARTS`` in it.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    A file in the operator's ``overrides`` goes before the shipped one of the same name; so does a
+    text of a catalogue in its ``_locale``.
+    """
+
+    def __init__(self, folder: Path, overrides: Path | None = None) -> None:
+        self._folders = (folder,) if overrides is None else (overrides, folder)
+        self._languages = Languages(self._folders)
         self._environment = ImmutableSandboxedEnvironment(
-            loader=_StrictLoader(folder),
+            loader=_StrictLoader(self._folders),
             undefined=StrictUndefined,
             autoescape=lambda name: name is not None and name.endswith(".html"),
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
-        self._environment.filters.update(FILTERS)
+        self._environment.policies["ext.i18n.trimmed"] = True
+        install_texts(self._environment, self._languages)
+        self._filters = make_filters(self._languages)
+        self._environment.filters.update(self._filters)
         self._inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
     def templates(self) -> frozenset[str]:
         """Return the names; raise ``BadInput`` that names the file a template lacks."""
-        if not self._folder.is_dir():
-            raise BadInput(f"no templates: {self._folder} is not a folder")
+        for folder in self._folders:
+            if not folder.is_dir():
+                raise BadInput(f"no templates: {folder} is not a folder")
         names = {
-            entry.name
-            for entry in self._folder.iterdir()
+            entry.name: entry
+            for folder in reversed(self._folders)
+            for entry in folder.iterdir()
             if entry.is_dir() and not entry.name.startswith(("_", "."))
         }
-        for name in sorted(names):
+        for name, entry in sorted(names.items()):
             for part in PARTS:
-                if not (self._folder / name / part).is_file():
+                if not any((folder / name / part).is_file() for folder in self._folders):
                     raise BadInput(
                         f"template {name!r} has no {part}",
-                        fix=f"write {self._folder / name / part}, or remove the folder",
+                        fix=f"write {entry / part}, or remove the folder",
                     )
         return frozenset(names)
 
+    def languages(self) -> Sequence[str]:
+        """Return the locales that there are texts for; raise ``BadInput`` for unusable ones."""
+        names = self._languages.names()
+        for name in names:
+            self._languages.of(name)
+        return names
+
     def render(self, template: str, context: NoticeContext) -> Letter:
         """Render; raise ``BadInput`` that names the file, the line and what is wrong there."""
-        values = dict(_tamed(context))
+        values = self._values(context)
         subject = self._render(f"{template}/{SUBJECT}", values, str.strip)
         if len(subject.splitlines()) != 1:
             raise BadInput(f"{template}/{SUBJECT}: a subject is one line of text, not {subject!r}")
-        values["subject"] = one_line(subject, _SUBJECT_LIMIT)
+        values["subject"] = one_line(subject, _SUBJECT_LIMIT, keep=ISOLATES)
         return Letter(
             subject=values["subject"],
             text=self._render(f"{template}/{TEXT}", values, fill),
             html=self._render(f"{template}/{HTML}", values, self._inliner.inline),
         )
 
+    def _values(self, context: NoticeContext) -> dict[str, Any]:
+        """Return what a template may name: tamed, and in the reader's language."""
+        language = self._languages.of(context.locale)
+        values = tamed(context, rtl=language.direction == "rtl")
+        for name in ("title", "replacement_title"):
+            values[name] = language.texts.gettext(values[name]) if values[name] else ""
+        return values | {"language": language.tag, "direction": language.direction}
+
     def _render(self, name: str, values: dict[str, Any], finish: Callable[[str], str]) -> str:
         try:
             return finish(self._environment.get_template(name).render(values))
         except Exception as error:  # whatever goes wrong in there, the template's author must know
+            names, filters = ", ".join(sorted(NAMES)), ", ".join(self._filters)
             raise BadInput(
                 f"{self._where(error, name)}: {getattr(error, 'message', None) or error}",
-                fix=f"names: {', '.join(sorted(NAMES))}; filters of ours: {', '.join(FILTERS)}",
+                fix=f"names: {names}; filters of ours: {filters}",
             ) from error
 
     def _where(self, error: Exception, name: str) -> str:
@@ -106,8 +129,9 @@ class TemplateRenderer:
         where = name
         for frame, line in traceback.walk_tb(error.__traceback__):
             path = Path(frame.f_code.co_filename)
-            if path.is_relative_to(self._folder):
-                where = f"{path.relative_to(self._folder)}, line {line}"
+            for folder in self._folders:
+                if path.is_relative_to(folder):
+                    where = f"{path.relative_to(folder)}, line {line}"
         return where
 
 
@@ -138,19 +162,3 @@ def _made_in(tree: nodes.Template) -> Iterator[str]:
             yield name.name
     for macro in tree.find_all(nodes.Macro):
         yield macro.name
-
-
-def _tamed(record: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a dataclass with every text in them made one short, printable line."""
-    for field in fields(record):
-        yield field.name, _tame(getattr(record, field.name), _LIMITS.get(field.name, _LIMIT))
-
-
-def _tame(value: Any, limit: int) -> Any:
-    if isinstance(value, str):
-        return one_line(value, limit)
-    if isinstance(value, tuple):
-        return tuple(_tame(item, limit) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return type(value)(**dict(_tamed(value)))
-    return value

@@ -1,0 +1,128 @@
+"""The languages that notices are written in: message catalogues, chosen by a reader's locale.
+
+The templates are English. A catalogue is a ``.po`` file in ``_locale``, named like the locale. It
+is read as it is, so there is no compiled file that could be stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import PoFileError, read_po
+
+from rollout.adapters.locales import canonical_locale
+from rollout.domain.errors import BadInput
+
+CATALOGUES = "_locale"
+SOURCE = "en"
+
+
+def usual(title: str) -> str:
+    """Mark a title for the catalogues."""
+    return title
+
+
+# Deprecations name what they retire and what replaces it. These names are common enough to be
+# translated; an operator's own catalogue may translate others.
+USUAL_TITLES = (usual("API keys"), usual("access tokens"))
+# English for the world: the day first, and 24 hours. A reader in the United States has `en_US`.
+_FORMATS = {SOURCE: "en_150"}
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a reader is written to."""
+
+    tag: str  # of the texts, as HTML wants it: de, pt-BR
+    direction: str  # ltr or rtl
+    formats: Locale  # of dates and numbers
+    texts: NullTranslations
+
+
+class Languages:
+    """Finds the language of a reader: ``de_AT``, else ``de``, else English."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Take the folders of templates, the one whose texts win first."""
+        self._folders = folders
+        self._known: dict[str, Language] = {}
+
+    def of(self, locale: str) -> Language:
+        """Return the language for a locale; raise ``BadInput`` for an unusable catalogue."""
+        if locale not in self._known:
+            self._known[locale] = self._find(locale)
+        return self._known[locale]
+
+    def names(self) -> list[str]:
+        """Return the locales that there are texts for."""
+        found = {path.stem for folder in self._folders for path in _catalogues(folder)}
+        return sorted(found | {SOURCE})
+
+    def _find(self, locale: str) -> Language:
+        locale = canonical_locale(locale) or SOURCE
+        texts = NullTranslations()
+        chosen = SOURCE
+        for name in reversed(list(_chain(locale))):  # the farthest first: the nearest comes on top
+            for folder in reversed(self._folders):
+                path = folder / CATALOGUES / f"{name}.po"
+                if path.is_file():
+                    above = _read(path)
+                    above.add_fallback(texts)
+                    texts, chosen = above, name
+        known = Locale.parse(chosen)
+        # An Austrian reads German, with the dates of Austria.
+        formats = locale if locale.split("_")[0] == known.language else chosen
+        return Language(
+            tag=chosen.replace("_", "-"),
+            direction=known.text_direction,
+            formats=Locale.parse(_FORMATS.get(formats, formats)),
+            texts=texts,
+        )
+
+
+def _chain(locale: str) -> Iterator[str]:
+    """Yield the locale, then what is left of it without its last part, and so on; then English."""
+    parts = locale.split("_")
+    for end in range(len(parts), 0, -1):
+        yield "_".join(parts[:end])
+    if parts[0] != SOURCE:
+        yield SOURCE
+
+
+def _catalogues(folder: Path) -> Iterator[Path]:
+    return (folder / CATALOGUES).glob("*.po")
+
+
+def _read(path: Path) -> GNUTranslations:
+    catalogue = read_catalogue(path)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)  # leaves out what is untranslated or marked as fuzzy
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def read_catalogue(path: Path) -> Catalog:
+    """Read a ``.po`` file; raise ``BadInput`` that names the file and the line that is wrong."""
+    shown = f"{CATALOGUES}/{path.name}"
+    fix = "correct the line, or remove the file: the texts are English then"
+    try:
+        with path.open("rb") as lines:
+            catalogue = read_po(lines, Locale.parse(path.stem), abort_invalid=True)
+        for message, errors in catalogue.check():
+            raise BadInput(f"{shown}, line {message.lineno}: {errors[0]}", fix=fix)
+    except UnknownLocaleError as error:
+        raise BadInput(
+            f"{shown} is named like no locale", fix="name it like de.po or pt_BR.po"
+        ) from error
+    except PoFileError as error:
+        raise BadInput(f"{shown}, line {error.lineno + 1}: {error}", fix=fix) from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{shown} cannot be read: {error}", fix=fix) from error
+    return catalogue
