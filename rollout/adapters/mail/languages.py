@@ -12,7 +12,7 @@ from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
@@ -61,9 +61,11 @@ class Languages:
         return self._known[locale]
 
     def names(self) -> list[str]:
-        """Return the locales that there are texts for."""
-        found = {path.stem for folder in self._folders for path in _catalogues(folder)}
-        return sorted(found | {SOURCE})
+        """Return the locales that there are texts for; raise ``BadInput`` for an unusable file."""
+        paths = [path for folder in self._folders for path in (folder / CATALOGUES).glob("*.po")]
+        for path in sorted(paths):
+            read_catalogue(path)
+        return sorted({path.stem for path in paths} | {SOURCE})
 
     def _find(self, locale: str) -> Language:
         locale = canonical_locale(locale) or SOURCE
@@ -96,10 +98,6 @@ def _chain(locale: str) -> Iterator[str]:
         yield SOURCE
 
 
-def _catalogues(folder: Path) -> Iterator[Path]:
-    return (folder / CATALOGUES).glob("*.po")
-
-
 def _read(path: Path) -> GNUTranslations:
     catalogue = read_catalogue(path)
     compiled = BytesIO()
@@ -112,15 +110,13 @@ def read_catalogue(path: Path) -> Catalog:
     """Read a ``.po`` file; raise ``BadInput`` that names the file and the line that is wrong."""
     shown = f"{CATALOGUES}/{path.name}"
     fix = "correct the line, or remove the file: the texts are English then"
+    if canonical_locale(path.stem) != path.stem:
+        raise BadInput(f"{shown} is named like no locale", fix="name it like de.po or pt_BR.po")
     try:
         with path.open("rb") as lines:
             catalogue = read_po(lines, Locale.parse(path.stem), abort_invalid=True)
         for message, errors in catalogue.check():
             raise BadInput(f"{shown}, line {message.lineno}: {errors[0]}", fix=fix)
-    except UnknownLocaleError as error:
-        raise BadInput(
-            f"{shown} is named like no locale", fix="name it like de.po or pt_BR.po"
-        ) from error
     except PoFileError as error:
         raise BadInput(f"{shown}, line {error.lineno + 1}: {error}", fix=fix) from error
     except (OSError, ValueError) as error:

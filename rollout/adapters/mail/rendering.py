@@ -86,10 +86,7 @@ class TemplateRenderer:
 
     def languages(self) -> Sequence[str]:
         """Return the locales that there are texts for; raise ``BadInput`` for unusable ones."""
-        names = self._languages.names()
-        for name in names:
-            self._languages.of(name)
-        return names
+        return self._languages.names()
 
     def render(self, template: str, context: NoticeContext) -> Letter:
         """Render; raise ``BadInput`` that names the file, the line and what is wrong there."""
