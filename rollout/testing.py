@@ -83,6 +83,10 @@ class FakeRenderer:
         """Return the names given at the start."""
         return self._templates
 
+    def languages(self) -> tuple[str, ...]:
+        """Return the one that it speaks."""
+        return ("en",)
+
     def render(self, template: str, context: NoticeContext) -> Letter:
         """Return the line as subject, text and HTML."""
         line = f"{template} for {context.account_id} until {context.deadline.isoformat()}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
@@ -56,17 +57,17 @@ def sample_context(
 def check_templates(renderer: Renderer) -> list[str]:
     """Return one sentence for each thing wrong with a template; none means that all can be sent."""
     try:
-        names = renderer.templates()
+        names, languages = renderer.templates(), renderer.languages()
     except BadInput as error:
         return [error.message]
-    problems = (problem for name in sorted(names) for problem in _check(renderer, name))
+    problems = (problem for name in sorted(names) for problem in _check(renderer, name, languages))
     return list(dict.fromkeys(problems))  # each once, though several samples may show it
 
 
-def _check(renderer: Renderer, name: str) -> Iterator[str]:
-    for context in _variants():
+def _check(renderer: Renderer, name: str, languages: Sequence[str]) -> Iterator[str]:
+    for context, locale in product(_variants(), languages):
         try:
-            letter = renderer.render(name, context)
+            letter = renderer.render(name, replace(context, locale=locale))
         except BadInput as error:
             yield error.message
         else:

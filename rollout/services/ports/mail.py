@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,10 @@ class Renderer(Protocol):
 
     def templates(self) -> frozenset[str]:
         """Return the names of the templates that can be rendered."""
+        ...
+
+    def languages(self) -> Sequence[str]:
+        """Return the locales that there are texts for; raise ``BadInput`` for unusable ones."""
         ...
 
     def render(self, template: str, context: NoticeContext) -> Letter:
