@@ -119,7 +119,7 @@ def bootstrap(settings: Settings, *, database_may_be_down: bool = False) -> Iter
 def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: str) -> Rollout:
     clock = SystemClock()
     start = _unit_of_work(settings, engine)
-    renderer = TemplateRenderer(templates_dir() / "notices")
+    renderer = TemplateRenderer(templates_dir() / "notices", settings.templates)
     pepper = load_pepper(settings.pepper, settings.data_dir)
     return_paths = _return_paths(settings, pepper)
     grace = timedelta(seconds=settings.delivery_grace)

@@ -117,6 +117,12 @@ class Settings:
     signatures: Path | None = _setting(
         None, "a file of your own with names for who calls ([signatures](signatures.md))"
     )
+    templates: Path | None = _setting(
+        None, "a folder with notice templates and texts of your own ([templates](templates.md))"
+    )
+    chromium: Path | None = _setting(
+        None, "the Chromium that makes pictures of notices; unset: the one on the `PATH`"
+    )
     sightings_days: float = _setting(
         0.0, "days for which sightings per hour are kept, by whole months; 0: for ever"
     )

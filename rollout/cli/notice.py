@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rollout.adapters.screenshot import find_chromium, take_screenshot
 from rollout.cli.options import AsJson, InDeprecation
 from rollout.cli.output import err, print_json, print_list, say
 from rollout.cli.session import open_rollout
+from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeState
 
 notice = typer.Typer(help="Reminders: who was told what, and when.", no_args_is_help=True)
@@ -47,22 +51,45 @@ def preview(
     step: Annotated[str, typer.Argument(metavar="STEP")],
     deprecation: InDeprecation = None,
     html: Annotated[bool, typer.Option("--html", help="the HTML part instead")] = False,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="a picture instead")] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="the picture, to who reads in the dark")] = (
+        False
+    ),
+    width: Annotated[int, typer.Option(min=200, max=4000, help="of the picture, in pixels")] = 800,
     as_json: AsJson = False,
 ) -> None:
     """Show the message of a step as the people of an account would get it now.
 
-    Example: rollout notice preview acme final-warning
+    Where it goes to several people, their pictures are FILE, then FILE with -2, -3 in its name.
+
+    Example: rollout notice preview acme final-warning --png warning.png --dark --width 375
     """
     with open_rollout() as rollout:
         letters = rollout.notice_preview.preview(account, step, deprecation)
-    if as_json:
+        chromium = rollout.settings.chromium
+    if png:
+        take = partial(take_screenshot, width=width, dark=dark, chromium=find_chromium(chromium))
+        for number, (email, letter) in enumerate(letters, start=1):
+            file = png if number == 1 else png.with_stem(f"{png.stem}-{number}")
+            _write(file, take(letter.html))
+            say(f"{file}: to {email}")
+    elif as_json:
         items = [
             {"to": email, "subject": x.subject, "text": x.text, "html": x.html}
             for email, x in letters
         ]
         print_json({"items": items})
-        return
-    for email, letter in letters:
-        say(f"To: {email}")
-        say(f"Subject: {letter.subject}\n")
-        say(letter.html if html else letter.text)
+    else:
+        for email, letter in letters:
+            say(f"To: {email}")
+            say(f"Subject: {letter.subject}\n")
+            say(letter.html if html else letter.text)
+
+
+def _write(file: Path, picture: bytes) -> None:
+    try:
+        file.write_bytes(picture)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {file}: {error.strerror}", fix="name a file in a folder that exists"
+        ) from error

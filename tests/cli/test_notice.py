@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from rollout.adapters.screenshot import NAMES
 from rollout.testing import REFUSED, FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.cast import NOW
@@ -155,3 +158,41 @@ def test_wrong_usage_is_explained_with_exit_2(
 
     assert (done.code, done.stdout) == (2, "")
     assert said in done.complaint
+
+
+@pytest.mark.skipif(not any(map(shutil.which, NAMES)), reason="Chromium is not installed")
+def test_preview_makes_a_picture_for_each_person(cli: CommandLine, tmp_path: Path) -> None:
+    options = ("--png", str(tmp_path / "shot.png"), "--dark", "--width", "375")
+    shown = cli("notice", "preview", "acme", "final-warning", *options).stdout
+
+    assert "shot.png: to ann@acme.example" in shown
+    assert "shot-2.png: to art@acme.example" in shown
+    for name in ("shot.png", "shot-2.png"):
+        assert int.from_bytes((tmp_path / name).read_bytes()[16:20]) == 375  # its width
+
+
+def test_a_picture_that_cannot_be_made_or_written_is_explained_with_exit_1(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    ask = ("notice", "preview", "acme", "reminder", "--png")
+    done = cli(*ask, tmp_path / "shot.png", chromium=str(tmp_path / "absent"))
+    assert (done.code, list(tmp_path.glob("*.png"))) == (1, [])
+    assert "absent: no program is there" in done.complaint
+    if any(map(shutil.which, NAMES)):
+        done = cli(*ask, tmp_path / "none" / "shot.png")
+        assert done.code == 1
+        assert "shot.png: No such file or directory" in done.complaint
+
+
+def test_templates_of_ones_own_go_before_the_shipped_ones_file_by_file(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "own" / "reminder").mkdir(parents=True)
+    (tmp_path / "own" / "reminder" / "subject.txt").write_text("Dear {{ account_name }}!", "utf-8")
+    ask = ("notice", "preview", "acme", "reminder", "--json")
+    letter = cli(*ask, templates=str(tmp_path / "own")).items[0]
+
+    assert letter["subject"] == "Dear Acme Inc!"
+    assert "401 Unauthorized" in letter["text"]  # the body is the shipped one
+    doctor = cli("doctor", templates=str(tmp_path / "absent"))
+    assert "absent is not a folder" in doctor.stdout

@@ -68,7 +68,10 @@ class TemplateRenderer:
         """Return the names; raise ``BadInput`` that names the file a template lacks."""
         for folder in self._folders:
             if not folder.is_dir():
-                raise BadInput(f"no templates: {folder} is not a folder")
+                raise BadInput(
+                    f"no templates: {folder} is not a folder",
+                    fix="make it, or let ROLLOUT_TEMPLATES name another, or none",
+                )
         names = {
             entry.name: entry
             for folder in reversed(self._folders)
