@@ -30,6 +30,7 @@ from rollout.adapters.mail.addresses import own_domain
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
+from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.pepper import load_pepper
 from rollout.adapters.resources import templates_dir
 from rollout.adapters.signatures import load_signatures
@@ -50,6 +51,7 @@ from rollout.services.notices.scheduling import NoticeScheduling
 from rollout.services.plan.dates import PlanDates
 from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.plan.guards import PlanGuards
+from rollout.services.plan.wording import Wording
 from rollout.services.ports import Mailer, Renderer, StartUnitOfWork
 from rollout.services.ports.queries import Queries
 from rollout.services.timekeeping import Timekeeping
@@ -120,6 +122,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
     clock = SystemClock()
     start = _unit_of_work(settings, engine)
     renderer = TemplateRenderer(templates_dir() / "notices", settings.templates)
+    wording = Wording(renderer, sample_contexts)
     pepper = load_pepper(settings.pepper, settings.data_dir)
     return_paths = _return_paths(settings, pepper)
     grace = timedelta(seconds=settings.delivery_grace)
@@ -141,7 +144,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         naming=CallerNaming(start, cache(partial(load_signatures, settings.signatures))),
         retention=UsageRetention(start, timedelta(days=settings.sightings_days) or None),
         usage_collector=UsageCollector(start, ValkeyUsageStream(client)),
-        plan=PlanDrafts(start, read_deprecation, holiday_finder, renderer.templates),
+        plan=PlanDrafts(start, read_deprecation, holiday_finder, wording),
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start),

@@ -25,6 +25,7 @@ from rollout.adapters.resources import templates_dir
 
 renderer = TemplateRenderer(templates_dir() / "notices")
 assert check_templates(renderer) == []
+assert renderer.languages() == ["de", "en", "es", "fr", "ja"]
 print(renderer.render("reminder", sample_context()).text)
 """
 
@@ -104,6 +105,7 @@ def test_the_wheel_has_every_template_and_every_migration(names: set[str]) -> No
     wanted = set(data_files())
 
     assert {"rollout/_data/templates/notices/reminder/body.html"} < wanted
+    assert {"rollout/_data/templates/notices/_locale/ja.po"} < wanted
     assert {"rollout/_data/migrations/env.py"} < wanted
     assert not wanted - names
 

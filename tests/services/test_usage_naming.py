@@ -17,10 +17,12 @@ from rollout.adapters.feeds.files import LogFile
 from rollout.adapters.feeds.reading import Piece
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.resources import templates_dir
 from rollout.adapters.signatures import load_signatures
 from rollout.domain.errors import BadInput, Conflict, NotFound
 from rollout.services.plan.drafting import PlanDrafts
+from rollout.services.plan.wording import Wording
 from rollout.services.usage import CallerNaming, UsageImport, UsageService
 from rollout.services.usage.questions import UsageQuestions
 from tests.support.cast import PLAN
@@ -391,8 +393,8 @@ cohorts:
 """
     plan = PLAN[: PLAN.index("cohorts:")].strip() + cohorts
 
-    templates = TemplateRenderer(templates_dir() / "notices").templates
-    drafts = PlanDrafts(start, read_deprecation, holiday_finder, templates)
+    wording = Wording(TemplateRenderer(templates_dir() / "notices"), sample_contexts)
+    drafts = PlanDrafts(start, read_deprecation, holiday_finder, wording)
     drafts.apply(plan, "plan.yaml", "olga")
 
     found = rows(engine, "SELECT account_id, cohort FROM enrollments ORDER BY account_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -13,6 +14,7 @@ from rollout.adapters.deprecation_file import read_deprecation
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
+from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.resources import templates_dir
 from rollout.domain.return_path import ReturnPaths
 from rollout.services.cutoff.preview import CutoffPreview
@@ -24,6 +26,7 @@ from rollout.services.notices.scheduling import NoticeScheduling
 from rollout.services.plan.dates import PlanDates
 from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.plan.guards import PlanGuards
+from rollout.services.plan.wording import Wording
 from rollout.services.ports import Mailer
 from tests.support.cast import NOW, PLAN, bring_on
 from tests.support.database import set_clock
@@ -35,15 +38,16 @@ RETURN_PATHS = ReturnPaths("bounces.platform.example", b"k" * 32)
 class Campaign:
     """The cast, their plan, and every service that acts on them."""
 
-    def __init__(self, engine: Engine, mailer: Mailer) -> None:
+    def __init__(self, engine: Engine, mailer: Mailer, templates: Path | None = None) -> None:
         self.engine = engine
-        renderer = TemplateRenderer(templates_dir() / "notices")
+        renderer = TemplateRenderer(templates_dir() / "notices", templates)
 
         def start() -> SqlUnitOfWork:
             return SqlUnitOfWork(engine)
 
         self.start = start
-        self.plan = PlanDrafts(start, read_deprecation, holiday_finder, renderer.templates)
+        wording = Wording(renderer, sample_contexts)
+        self.plan = PlanDrafts(start, read_deprecation, holiday_finder, wording)
         self.dates = PlanDates(start, holiday_finder)
         self.guards = PlanGuards(start)
         self.scheduling = NoticeScheduling(start)

@@ -30,6 +30,15 @@ SELECT n.notice_id, n.deadline, n.schedule_version, e.enrollment_id, e.deprecati
         = (n.enrollment_id, n.schedule_version - 1)
  WHERE n.notice_id = ANY(:ids)
 """
+FORESEEN = """
+SELECT c.contact_id AS notice_id, CAST(:now AS timestamptz) AS deadline,
+       CAST(NULL AS bigint) AS enrollment_id, :deprecation AS deprecation, a.account_id,
+       a.name AS account_name, coalesce(c.name, '') AS recipient,
+       coalesce(c.timezone, a.timezone) AS zone, coalesce(c.locale, a.locale) AS locale,
+       NULL AS reason, CAST(NULL AS timestamptz) AS previous_deadline
+  FROM accounts a JOIN contacts c USING (account_id) WHERE a.account_id = ANY(:accounts)
+ ORDER BY a.account_id, c.contact_id
+"""
 KEYS = f"""
 SELECT k.account_id, k.hint, k.label, {OF_KEY}
   FROM keys k LEFT JOIN key_usage u USING (key_id)
@@ -65,7 +74,16 @@ class NoticeContexts:
 
     def read(self, notice_ids: Sequence[int], now: datetime) -> dict[int, NoticeContext]:
         """Return the context of each notice."""
-        people = self._rows(PEOPLE, ids=list(notice_ids))
+        return self._contexts(self._rows(PEOPLE, ids=list(notice_ids)), now)
+
+    def foresee(
+        self, deprecation: str, account_ids: Sequence[str], now: datetime
+    ) -> dict[int, NoticeContext]:
+        """Return, by contact, the context of a first notice whose deadline were now."""
+        people = self._rows(FORESEEN, deprecation=deprecation, accounts=list(account_ids), now=now)
+        return self._contexts(people, now)
+
+    def _contexts(self, people: Sequence[Row[Any]], now: datetime) -> dict[int, NoticeContext]:
         accounts = list({person.account_id for person in people})
         coverage = read_coverage(self._connection)
         keys = _by(self._rows(KEYS, accounts=accounts), "account_id")

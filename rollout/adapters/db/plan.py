@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -13,10 +13,11 @@ from rollout.adapters.db.copy import copy_rows
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.locks import stop_cutting
+from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.deprecation_file import read_deprecation
 from rollout.domain.errors import NotFound
 from rollout.domain.inventory import KeyKind
-from rollout.domain.notices import next_threshold
+from rollout.domain.notices import NoticeContext, next_threshold
 from rollout.domain.plan import Candidate, Deprecation, cohort_digest
 from rollout.domain.plan_draft import Change, Enrolled, Member
 from rollout.domain.usage import Usage, judge_usage, most_used
@@ -156,6 +157,13 @@ class SqlPlan:
             )
             candidate = _candidate(row, usage)
             yield Member(candidate, row.keys, row.contacts, _enrolled(row))
+
+    def readers(
+        self, deprecation: Deprecation, account_ids: Sequence[str], now: datetime
+    ) -> Collection[NoticeContext]:
+        """Return what a first message could say to each contact of accounts, as of now."""
+        contexts = NoticeContexts(self._connection, {deprecation.name: deprecation})
+        return contexts.foresee(deprecation.name, account_ids, now).values()
 
     def enroll(self, deprecation: Deprecation, changes: Sequence[Change]) -> None:
         """Give accounts their first date. A reminder whose time has passed is due at once."""

@@ -65,7 +65,7 @@ def check_templates(renderer: Renderer) -> list[str]:
 
 
 def _check(renderer: Renderer, name: str, languages: Sequence[str]) -> Iterator[str]:
-    for context, locale in product(_variants(), languages):
+    for context, locale in product(sample_contexts(), languages):
         try:
             letter = renderer.render(name, replace(context, locale=locale))
         except BadInput as error:
@@ -74,7 +74,7 @@ def _check(renderer: Renderer, name: str, languages: Sequence[str]) -> Iterator[
             yield from _faults(name, letter)
 
 
-def _variants() -> Iterator[NoticeContext]:
+def sample_contexts() -> Iterator[NoticeContext]:
     """Yield samples that between them take every branch a template is likely to have."""
     for usage in Usage:
         yield sample_context(usage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -23,6 +23,7 @@ from rollout.services.plan.dates import Change as DateChange
 from rollout.services.plan.dates import change_date
 from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.plan.late_keys import reopen
+from rollout.services.plan.wording import Wording
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 
 BATCH = 5_000  # changes per COPY: memory stays flat however many accounts there are
@@ -55,16 +56,16 @@ class PlanDrafts:
         start: StartUnitOfWork,
         read: ReadDeprecation,
         holidays: HolidayFinder,
-        templates: Callable[[], Collection[str]],
+        wording: Wording,
     ) -> None:
         self._start = start
         self._read = read
         self._holidays = holidays
-        self._templates = templates
+        self._wording = wording
 
     def plan(self, document: str, source: str) -> Proposal:
         """Show what applying would change. Changes nothing."""
-        deprecation = self._read(document, source, self._templates())
+        deprecation = self._read(document, source, self._wording.templates())
         with self._start() as uow:
             before = uow.plan.document(deprecation.name)
             applied = _applied_before(uow, deprecation)
@@ -83,7 +84,7 @@ class PlanDrafts:
 
         Raises ``BadRows`` where something stands in the way; then nothing was changed.
         """
-        deprecation = self._read(document, source, self._templates())
+        deprecation = self._read(document, source, self._wording.templates())
         with self._start() as uow:
             uow.plan.lock(deprecation.name)
             before = uow.plan.document(deprecation.name)
@@ -118,7 +119,7 @@ class PlanDrafts:
     def _problems(
         self, uow: UnitOfWork, deprecation: Deprecation, applied: Deprecation | None, source: str
     ) -> tuple[list[str], str | None]:
-        """Return what is wrong with the dates, and the way out.
+        """Return what is wrong with the dates and the messages, and the way out.
 
         Dates that were applied before may lie in the past by now; only changed ones count.
         """
@@ -130,7 +131,9 @@ class PlanDrafts:
             if changed & set(problem.cohorts)
         ]
         rows = [f"{source}:{p.line}: {p.message}" if p.line else p.message for p in found]
-        return check_first_warning(deprecation) + rows, _way_out(found)
+        unwritable = self._wording.problems(uow, deprecation)
+        fix = "correct the templates; nothing was changed" if unwritable else _way_out(found)
+        return check_first_warning(deprecation) + rows + unwritable, fix
 
 
 def _applied_before(uow: UnitOfWork, deprecation: Deprecation) -> Deprecation | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from rollout.domain.calendar import Deadline
+from rollout.domain.notices import NoticeContext
 from rollout.domain.plan import Deprecation
 from rollout.domain.plan_draft import Change, Member
 
@@ -64,6 +65,12 @@ class PlanRepository(Protocol):
 
     def members(self, deprecation: Deprecation, now: datetime) -> Iterator[Member]:
         """Stream every account that has active keys of the deprecation's kinds."""
+        ...
+
+    def readers(
+        self, deprecation: Deprecation, account_ids: Sequence[str], now: datetime
+    ) -> Collection[NoticeContext]:
+        """Return what a first message could say to each contact of accounts, as of now."""
         ...
 
     def enroll(self, deprecation: Deprecation, changes: Sequence[Change]) -> None:
