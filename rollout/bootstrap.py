@@ -125,7 +125,6 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
     wording = Wording(renderer, sample_contexts)
     pepper = load_pepper(settings.pepper, settings.data_dir)
     return_paths = _return_paths(settings, pepper)
-    grace = timedelta(seconds=settings.delivery_grace)
     return Rollout(
         settings=settings,
         clock=clock,
@@ -148,7 +147,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start),
-        delivery=NoticeDelivery(start, renderer, _mailer(settings, clock), grace, return_paths),
+        delivery=_delivery(settings, start, renderer, clock, return_paths),
         reports=MailReports(start, read_mail, return_paths),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck)),
         preview=CutoffPreview(start),
@@ -177,6 +176,17 @@ def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
         final_timeout=settings.smtp_final_timeout,
         clock=clock,
     )
+
+
+def _delivery(
+    settings: Settings,
+    start: StartUnitOfWork,
+    renderer: Renderer,
+    clock: Clock,
+    return_paths: ReturnPaths | None,
+) -> NoticeDelivery:
+    grace = timedelta(seconds=settings.delivery_grace)
+    return NoticeDelivery(start, renderer, _mailer(settings, clock), grace, return_paths)
 
 
 def _return_paths(settings: Settings, pepper: bytes) -> ReturnPaths | None:
