@@ -284,6 +284,31 @@ def test_a_notice_that_may_have_arrived_has_arrived_if_its_delivery_is_notified(
     assert state(campaign, BOB) == "delivered"
 
 
+def test_a_proof_that_comes_after_the_deadline_is_judged_at_once(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    mailer.plan(BOB, *[UNCERTAIN] * 9)
+    campaign.begin()
+    campaign.work(NOW)
+    tell_everything(campaign)
+    assert campaign.work(DEADLINE).held == 2  # beta and hermit
+    assert campaign.sweep.sweep().held == 0
+    ((message_id,),) = campaign.rows(
+        "SELECT message_id FROM notices JOIN contacts USING (contact_id)"
+        " WHERE email = :bob AND step = 'announcement'",
+        bob=BOB,
+    )
+    bob = Sent(BOB, message_id, mailer.sent[0].letter)
+    campaign.reports.take_in(dsn(bob, action="delivered", status="2.0.0", words="250 ok"))
+
+    assert campaign.sweep.sweep().held == 1
+    (code,) = campaign.rows(
+        "SELECT code FROM holds JOIN enrollments USING (enrollment_id)"
+        " WHERE account_id = 'beta' AND closed_at IS NULL"
+    )
+    assert code == ("told-too-late",)  # it counts from now, not from when it may have arrived
+
+
 def test_a_bounce_after_the_grace_time_voids_the_promise_and_the_cutoff_holds(
     told: Campaign, mailer: FakeMailer
 ) -> None:

@@ -35,9 +35,10 @@ INSERT INTO mail_reports (mail_id, notice_id, kind, recipient, hard, address_dea
                           reason)
 VALUES (:mail_id, :notice_id, :kind, :recipient, :hard, :address_dead, :action, :status, :reason)
 """
+# Whoever is sending it now cannot finish it any more: that needs a notice that is being sent.
 # `delivered_at` stays when a message bounces late: it is what a cutoff before that relied on.
 END = """
-UPDATE notices SET state = :state, reason = :reason, lease = coalesce(lease, 0) + 1,
+UPDATE notices SET state = :state, reason = :reason,
        bounced_at = CASE WHEN :state = 'bounced' THEN rollout_instant() END,
        sent_at = CASE WHEN :state = 'bounced' THEN sent_at
                       ELSE coalesce(sent_at, rollout_instant()) END,
@@ -87,7 +88,7 @@ class SqlReports:
         return True
 
     def end(self, notice: ReportedNotice, state: NoticeState, reason: str, at: datetime) -> None:
-        """Bring a notice to its end, breaking the lease of whoever is sending it."""
+        """Bring a notice to its end, whoever is sending it."""
         self._run(END, notice_id=notice.notice_id, state=state.value, reason=reason, at=at)
 
     def suppress(self, contact_id: int, end: NoticeState) -> None:
@@ -100,7 +101,7 @@ class SqlReports:
             end=end.value,
         )
         self._run(
-            "UPDATE notices SET state = 'skipped', lease = coalesce(lease, 0) + 1, reason = :reason"
+            "UPDATE notices SET state = 'skipped', reason = :reason"
             " WHERE contact_id = :id AND state IN ('pending', 'leased', 'retry')"
             " AND (:dead OR NOT required)",
             id=contact_id,

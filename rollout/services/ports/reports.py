@@ -39,7 +39,7 @@ class ReportsRepository(Protocol):
         ...
 
     def end(self, notice: ReportedNotice, state: NoticeState, reason: str, at: datetime) -> None:
-        """Bring a notice to its end, breaking the lease of whoever is sending it.
+        """Bring a notice to its end, whoever is sending it.
 
         ``at`` is when it arrived, as far as anybody says; it counts from no earlier than the
         moment it was sent, and from no later than now.
