@@ -28,9 +28,6 @@ CLAIM = """
 SELECT user_agent FROM callers WHERE due ORDER BY user_agent LIMIT :limit FOR UPDATE SKIP LOCKED
 """
 
-# DISTINCT in a subquery is hashed, where count(DISTINCT) would sort; of ten million uses, that is
-# half the time.
-ROOM = "SET LOCAL work_mem = '64MB'"
 SEEN = f"""
 WITH uses AS MATERIALIZED (
   SELECT s.user_agent, s.network, x.key_id, coalesce(k.account_id, nullif(u.named_account, ''))
@@ -41,27 +38,26 @@ WITH uses AS MATERIALIZED (
 ), {OWNERS}, owned AS MATERIALIZED (
   SELECT DISTINCT u.user_agent, u.network, coalesce(o.owner, u.account_id) AS owner
     FROM uses u LEFT JOIN owners o USING (account_id)
-), of_networks AS (
-  SELECT user_agent, count(*) AS networks, max(accounts) AS busiest,
+), busiest AS (
+  SELECT user_agent, max(accounts) AS accounts,
          array_agg(network) FILTER (WHERE accounts >= :crowd) AS crowded FROM (
     SELECT user_agent, network, count(owner) AS accounts FROM owned GROUP BY 1, 2) n GROUP BY 1
-), of_owners AS (
-  SELECT user_agent, count(owner) AS accounts
-    FROM (SELECT DISTINCT user_agent, owner FROM owned) o GROUP BY 1
+), totals AS (
+  SELECT user_agent, count(DISTINCT owner) AS accounts, count(DISTINCT network) AS networks
+    FROM owned GROUP BY user_agent
 ), of_keys AS (
-  SELECT user_agent, count(*) AS keys FROM (SELECT DISTINCT user_agent, key_id FROM uses) k
-   GROUP BY 1
+  SELECT user_agent, count(DISTINCT key_id) AS keys FROM uses GROUP BY user_agent
 )
 SELECT c.user_agent, (SELECT min(s.example COLLATE "C") FROM sources s
                        WHERE s.user_agent = c.user_agent) AS example, c.integration,
-       coalesce(o.accounts, 0) AS accounts, coalesce(k.keys, 0) AS keys,
-       coalesce(n.networks, 0) AS networks, coalesce(n.busiest, 0) AS busiest_network_accounts,
-       coalesce(n.crowded, '{{}}') AS crowded,
+       coalesce(t.accounts, 0) AS accounts, coalesce(n.keys, 0) AS keys,
+       coalesce(t.networks, 0) AS networks, coalesce(b.accounts, 0) AS busiest_network_accounts,
+       coalesce(b.crowded, '{{}}') AS crowded,
        coalesce((SELECT sum(upper(day) - lower(day)) FROM unnest(c.days) AS day), 0)::bigint
          AS active_days,
        c.first_seen, c.last_seen
-  FROM callers c LEFT JOIN of_owners o USING (user_agent) LEFT JOIN of_keys k USING (user_agent)
-  LEFT JOIN of_networks n USING (user_agent)
+  FROM callers c LEFT JOIN totals t USING (user_agent) LEFT JOIN of_keys n USING (user_agent)
+  LEFT JOIN busiest b USING (user_agent)
  WHERE c.user_agent = ANY(:user_agents) ORDER BY c.user_agent
 """
 TELLING = """
@@ -141,7 +137,6 @@ class SqlCallers:
         claimed = list(self._run(CLAIM, limit=limit).scalars())
         if not claimed:
             return []
-        self._run(ROOM)
         asked = {"user_agents": claimed, "crowd": NAMELESS_ACCOUNTS}
         rows = self._run(SEEN, mail_providers=list(MAIL_PROVIDERS), **asked)
         return [DueCaller(**row) for row in rows.mappings()]
