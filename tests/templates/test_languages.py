@@ -229,6 +229,9 @@ def test_a_language_from_right_to_left_sets_the_direction_and_isolates_what_does
             assert f"\u2068{value}\u2069" in shown
         assert shown.count("\u2068") == shown.count("\u2069")
     assert 'href="https://developers.example.com/access-tokens"' in letter.html
+    # What is not translated yet runs from left to right, each paragraph by itself.
+    paragraphs = re.findall(r"<(?:p|h1|h2|li)\b[^>]*>", letter.html)
+    assert all("unicode-bidi: plaintext" in paragraph for paragraph in paragraphs)
 
 
 def test_a_name_from_right_to_left_does_not_turn_round_what_stands_beside_it(

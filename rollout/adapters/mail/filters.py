@@ -45,7 +45,7 @@ def make_filters(languages: Languages) -> dict[str, Callable[..., str]]:
     @pass_context
     def number(context: Context, value: int) -> str:
         """Write a number: ``12,345``."""
-        return format_decimal(value, locale=formats(context))
+        return _grouped(value, formats(context))
 
     return {f.__name__: f for f in (local, utc, ahead, number)}
 
@@ -55,6 +55,11 @@ def _moment(at: datetime, zone: tzinfo, locale: Locale) -> str:
     day = format_date(at.astimezone(zone), "long", locale=locale)
     hour = format_time(at, "short", tzinfo=zone, locale=locale)
     return str(locale.datetime_formats["long"]).format(hour, day)
+
+
+@lru_cache(maxsize=10_000)
+def _grouped(value: int, locale: Locale) -> str:
+    return format_decimal(value, locale=locale)
 
 
 def _span(at: datetime, now: datetime, locale: Locale) -> str:

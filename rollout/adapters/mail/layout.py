@@ -45,11 +45,14 @@ class _Wrapper(TextWrapper):
 def _wrap(line: str) -> list[str]:
     indent, number = _START.match(line).groups()  # type: ignore[union-attr]  # it always matches
     text = _SENTENCES.sub("", " ".join(line.split()))
+    measured = _WIDE.sub(rf"\1{_FILLER}", text)
+    if text and len(indent) + len(measured) <= WIDTH:
+        return [indent + text]  # most lines: the wrapper is slow
     wrapped = _Wrapper(
         WIDTH,
         initial_indent=indent,
         subsequent_indent=indent + " " * len(number),
         break_long_words=False,
         break_on_hyphens=False,
-    ).wrap(_WIDE.sub(rf"\1{_FILLER}", text))
+    ).wrap(measured)
     return [line.replace(_FILLER, "") for line in wrapped]
