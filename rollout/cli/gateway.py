@@ -33,7 +33,7 @@ def gateway(listen: Listen = None) -> None:
 
 
 def web(listen: Listen = None) -> None:
-    """Run the web service: /healthz, /readyz and /metrics.
+    """Run the web service: /api/v1, /healthz, /readyz and /metrics.
 
     Example: rollout web --listen 0.0.0.0:8080
     """
