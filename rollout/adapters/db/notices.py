@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, text
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
+from rollout.adapters.db.suppression import suppress
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext, NoticeState
 from rollout.domain.plan import Step
 from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice
@@ -267,14 +268,10 @@ class SqlNotices:
         return result.rowcount == 1
 
     def bounce(self, leased: Leased) -> None:
-        """Note that the address itself was refused for good."""
-        self._connection.execute(
-            text(
-                "UPDATE contacts SET deliverability = 'bounced' WHERE contact_id ="
-                " (SELECT contact_id FROM notices WHERE notice_id = :id)"
-            ),
-            {"id": leased.notice_id},
-        )
+        """Note that the address itself was refused for good; skip what waits to be sent to it."""
+        query = text("SELECT contact_id FROM notices WHERE notice_id = :id")
+        contact_id = self._connection.execute(query, {"id": leased.notice_id}).scalar_one()
+        suppress(self._connection, contact_id, NoticeState.BOUNCED)
 
     def reap(self) -> Mapping[str, int]:
         """Take back expired leases: unsent ones are due again, half-sent ones are uncertain."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, text
 
+from rollout.adapters.db.suppression import suppress
 from rollout.domain.delivery import ReturnedMail
-from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeState
+from rollout.domain.notices import NoticeState
 from rollout.services.ports.reports import ReportedNotice
 
 # One notice: the id from our own return path is surer than whatever a mail quotes.
@@ -93,21 +94,7 @@ class SqlReports:
 
     def suppress(self, contact_id: int, end: NoticeState) -> None:
         """Note that an address is dead or complains, and skip what waits to be sent to it."""
-        dead = end is NoticeState.BOUNCED
-        self._run(
-            "UPDATE contacts SET deliverability = :end"
-            " WHERE contact_id = :id AND deliverability <> 'bounced'",
-            id=contact_id,
-            end=end.value,
-        )
-        self._run(
-            "UPDATE notices SET state = 'skipped', reason = :reason"
-            " WHERE contact_id = :id AND state IN ('pending', 'leased', 'retry')"
-            " AND (:dead OR NOT required)",
-            id=contact_id,
-            dead=dead,
-            reason=ADDRESS_DEAD if dead else COMPLAINED_OF,
-        )
+        suppress(self._connection, contact_id, end)
 
     def acknowledge(self, notice_id: int) -> None:
         """Note that a person has answered; the first time counts."""

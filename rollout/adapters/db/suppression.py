@@ -1,0 +1,28 @@
+"""Who is not written to any more, however we came to know of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeState
+
+_MARK = """
+UPDATE contacts SET deliverability = :end
+ WHERE contact_id = :contact_id AND deliverability <> 'bounced'
+"""
+_SKIP = """
+UPDATE notices SET state = 'skipped', reason = :reason
+ WHERE contact_id = :contact_id AND state IN ('pending', 'leased', 'retry')
+   AND (:dead OR NOT required)
+"""
+
+
+def suppress(connection: Connection, contact_id: int, end: NoticeState) -> None:
+    """Note that an address is dead or complains, and skip what waits to be sent to it.
+
+    Whoever complains still gets what is required.
+    """
+    dead = end is NoticeState.BOUNCED
+    reason = ADDRESS_DEAD if dead else COMPLAINED_OF
+    connection.execute(text(_MARK), {"contact_id": contact_id, "end": end.value})
+    connection.execute(text(_SKIP), {"contact_id": contact_id, "dead": dead, "reason": reason})
