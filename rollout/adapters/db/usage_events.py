@@ -29,7 +29,7 @@ Hour = tuple[bool, datetime]  # whether its events have ids of their own, and it
 NAME = np.dtype(">u8")  # as they are stored: the outcome is in the lowest bit
 NEXT = np.uint64(0x9E3779B97F4A7C16)  # even, so that the lowest bit stays
 MOST_RUNS = 8  # sorted runs that are searched one by one before they are merged
-IN_MEMORY = 2_000_000  # names of one log; the hours that came first are then set aside in a file
+IN_MEMORY = 1_500_000  # names of one log; the hours that came first are then set aside in a file
 
 
 @dataclass(frozen=True, slots=True)

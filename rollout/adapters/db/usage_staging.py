@@ -22,7 +22,7 @@ COLUMNS = (
 )
 SOURCES = ("source_id", "user_agent", "network", "client", "example")
 TOGETHER = 50_000  # rows of small logs
-ENOUGH = 16 << 20  # bytes of event names that are held in memory before they are written
+ENOUGH = 8 << 20  # bytes of event names that are held in memory before they are written
 
 TABLES = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",  # a long log may bring no use for long
