@@ -16,6 +16,7 @@ from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.testing import FakeMailer
 from tests.support.campaign import Campaign
+from tests.support.command_line import CommandLine
 from tests.support.database import fresh_database, make_template
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -78,3 +79,16 @@ def mailer() -> FakeMailer:
 def campaign(engine: Engine, mailer: FakeMailer) -> Campaign:
     """The cast's campaign, not begun."""
     return Campaign(engine, mailer)
+
+
+@pytest.fixture
+def cli(servers: EmbeddedServers, database_url: str, tmp_path: Path) -> CommandLine:
+    """Run ``cli("account", "show", "acme")``; olga is at the keyboard."""
+    return CommandLine(
+        {
+            "ROLLOUT_DATABASE_URL": database_url,
+            "ROLLOUT_REDIS_URL": servers.redis_url,
+            "ROLLOUT_DATA_DIR": str(tmp_path / "data"),
+            "ROLLOUT_OPERATOR": "olga",
+        }
+    )

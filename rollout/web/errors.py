@@ -7,8 +7,15 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from rollout.domain.errors import RolloutError
+
 PROBLEM = "application/problem+json"
 TYPE = "urn:problem-type:"
+
+
+def explained(error: RolloutError) -> str:
+    """Return what an error says, and how to get out of it."""
+    return f"{error.message} ({error.fix})" if error.fix else error.message
 
 
 class Problem(Exception):
@@ -33,3 +40,14 @@ class Problem(Exception):
     def response(self) -> JSONResponse:
         """Return it as an HTTP answer."""
         return JSONResponse(self.body, self.status, self.headers, media_type=PROBLEM)
+
+
+def unavailable(error: RolloutError) -> Problem:
+    """Ask whoever has sent something to send it again."""
+    return Problem(
+        503,
+        "temporarily-unavailable",
+        "Try again",
+        explained(error),
+        headers={"Retry-After": "1"},
+    )

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from rollout.adapters.embedded.servers import EmbeddedServers
 from tests.support.command_line import CommandLine
 
 MAPS = Path(__file__).parents[2] / "docs" / "maps"
@@ -42,17 +41,6 @@ ANSWERED = {
     ],
     "busiest": ("54.152.17.ccg", 184, 989),
 }
-
-
-@pytest.fixture
-def cli(servers: EmbeddedServers, database_url: str, tmp_path: Path) -> CommandLine:
-    return CommandLine(
-        {
-            "ROLLOUT_DATABASE_URL": database_url,
-            "ROLLOUT_REDIS_URL": servers.redis_url,
-            "ROLLOUT_DATA_DIR": str(tmp_path / "data"),
-        }
-    )
 
 
 def seen(item: dict[str, Any]) -> tuple[str, int, int]:

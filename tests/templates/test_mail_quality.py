@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.headerregistry import Address
 from email.policy import default
-from html.parser import HTMLParser
 
 import pytest
 
@@ -19,6 +18,7 @@ from rollout.domain.notices import Caller, NoticeContext, NoticeKey
 from rollout.domain.usage import Usage
 from rollout.services.ports import Letter
 from tests.house_rules.checkout import ROOT
+from tests.support.html_page import Page
 
 RENDERER = TemplateRenderer(ROOT / "templates" / "notices")
 MAILS = [(t, lang) for t in sorted(RENDERER.templates()) for lang in RENDERER.languages()]
@@ -43,22 +43,6 @@ def message(letter: Letter) -> bytes:
         message_id="<1@acme.example>",
         date=datetime(2027, 3, 14, tzinfo=UTC),
     )
-
-
-class Page(HTMLParser):
-    """The elements of an HTML part."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def remote(html: str) -> list[str]:

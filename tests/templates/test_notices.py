@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
 from rollout.domain.usage import Usage
 from rollout.services.ports import Letter
+from tests.support.html_page import Page
 
 FOLDER = Path(__file__).parents[2] / "templates" / "notices"
 TEMPLATES = sorted(f.name for f in FOLDER.iterdir() if f.is_dir() and not f.name.startswith("_"))
@@ -49,25 +49,9 @@ def sample(template: str, usage: Usage = Usage.IN_USE) -> NoticeContext:
     return sample_context(usage, before=timedelta(days=-1) if template in AFTER else None)
 
 
-class Elements(HTMLParser):
-    """Collects tags with their attributes, and the text between them."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def words(letter: Letter) -> tuple[str, str]:
     """Return text and HTML with line breaks made spaces, to look for sentences in both."""
-    return " ".join(letter.text.split()), " ".join(Elements(letter.html).text.split())
+    return " ".join(letter.text.split()), " ".join(Page(letter.html).text.split())
 
 
 def test_the_steps_of_the_design_are_shipped(renderer: TemplateRenderer) -> None:
@@ -106,7 +90,7 @@ def test_every_mail_states_account_keys_both_times_usage_and_what_to_do(
         assert ("We cannot see" in shown) is (usage is Usage.UNKNOWN)
     for link in ("https://developers.example.com/access-tokens", sample(template).guide_url):
         assert link in letter.text
-        assert link in [attributes.get("href") for _, attributes in Elements(letter.html).tags]
+        assert link in [attributes.get("href") for _, attributes in Page(letter.html).tags]
 
 
 @pytest.mark.parametrize("usage", Usage)
@@ -120,7 +104,7 @@ def test_every_mail_is_well_formed(renderer: TemplateRenderer, template: str, us
     assert max(map(len, letter.text.splitlines())) <= 76
     assert letter.text.endswith(".\n")
     assert len(letter.html.encode()) < MOST_BYTES
-    tags = Elements(letter.html).tags
+    tags = Page(letter.html).tags
     assert ("meta", {"name": "color-scheme", "content": "light dark"}) in tags
     assert "@media (prefers-color-scheme: dark)" in letter.html
     assert [attributes["lang"] for tag, attributes in tags if tag == "html"] == ["en"]

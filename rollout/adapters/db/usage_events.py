@@ -96,7 +96,10 @@ class EventNames:
         self._folder: Path | None = None
 
     def taken(self) -> dict[Hour, set[int]]:
-        """Return the names that no later log may bring again: those of this log, and before it."""
+        """Return the names that no later log may bring again: those of this log, and before it.
+
+        It is one growing record: this log is not to be named on.
+        """
         for key in [*self._hours, *self._aside]:
             own = self._hour(key).names(own_ids=key[0])
             self._taken.setdefault(key, set()).update(own.tolist())

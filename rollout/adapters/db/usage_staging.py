@@ -52,6 +52,7 @@ class Staging:
         self._held = Rows()
         self._numbers = count()  # of rows
         self._names = EventNames()
+        self._digests: set[bytes] = set()
         self.logs: list[StagedLog] = []
         for statement in TABLES:
             connection.execute(text(statement))
@@ -60,14 +61,15 @@ class Staging:
     def log(self, names: EventNames | None = None) -> Iterator[StagedLog]:
         """Take in one log: all of it, or nothing if this raises or it is known."""
         names = names or EventNames(self._names.taken())
-        before = {log.digest for log in self.logs if log.digest}
         with self._connection.begin_nested() as savepoint:
-            log = StagedLog(self._connection, names, self._numbers, len(self.logs), before)
+            log = StagedLog(self._connection, names, self._numbers, len(self.logs), self._digests)
             yield log
             if log.known:
                 savepoint.rollback()
                 return
         self.logs.append(log)
+        if log.digest is not None:
+            self._digests.add(log.digest)
         self._names = names
         self._held.add(log.rest())
         if len(self._held.rows) > TOGETHER:

@@ -7,12 +7,17 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from rollout.adapters.mail.one_line import one_line
-from rollout.domain.errors import BadInput, Unavailable
+from rollout.adapters.mail.server_url import ServerUrl, credentials
+from rollout.domain.errors import Unavailable
 
-_PORTS = {"imap": 143, "imaps": 993}
+_URL = ServerUrl(
+    "ROLLOUT_IMAP_URL",
+    {"imaps": 993, "imap": 143},
+    "imaps://user:password@mail.example.com/INBOX",
+)
 _TIMEOUT = 60.0  # seconds for each answer
 _TROUBLE = (imaplib.IMAP4.error, OSError)
 
@@ -91,33 +96,20 @@ def _message(line: imaplib.IMAP4, uid: bytes) -> bytes:
 
 def parse_imap_url(url: str) -> ImapMailbox:
     """Read ``imaps://user:password@host/folder``; raise ``BadInput`` that never repeats it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise _bad("its host or port cannot be read") from error
-    if parts.scheme not in _PORTS:
-        raise _bad("it does not begin with imaps:// or imap://")
+    parts, port = _URL.split(url)
     if not parts.hostname or not parts.username or not parts.password:
-        raise _bad("it must name a host, a user and a password")
+        raise _URL.bad("it must name a host, a user and a password")
     if parts.query or parts.fragment:
-        raise _bad("something follows the folder")
-    folder, user, password = map(unquote, (parts.path, parts.username, parts.password))
+        raise _URL.bad("something follows the folder")
+    folder = unquote(parts.path)
+    user, password = credentials(parts)
     if not (folder + user + password).isascii() or not (folder + user + password).isprintable():
-        raise _bad("folder, user and password must be ASCII")
+        raise _URL.bad("folder, user and password must be ASCII")
     return ImapMailbox(
         host=parts.hostname,
-        port=_PORTS[parts.scheme] if port is None else port,
+        port=port,
         tls=parts.scheme == "imaps",
         folder=folder.removeprefix("/") or "INBOX",
         user=user,
         password=password,
-    )
-
-
-def _bad(why: str) -> BadInput:
-    return BadInput(
-        f"ROLLOUT_IMAP_URL cannot be used: {why}",
-        fix="write it like imaps://user:password@mail.example.com/INBOX, with any of / ? # @ : % in"
-        " user or password percent-encoded",
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl
 
-from rollout.domain.errors import BadInput
+from rollout.adapters.mail.server_url import ServerUrl, credentials
 
-_PORTS = {"smtp": 25, "smtps": 465}
+_URL = ServerUrl(
+    "ROLLOUT_SMTP_URL",
+    {"smtp": 25, "smtps": 465},
+    "smtp://user:password@mail.example.com:587?starttls=1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +32,12 @@ class SmtpServer:
 
 def parse_smtp_url(url: str) -> SmtpServer:
     """Read ``smtp://user:password@host:25?starttls=1`` or ``smtps://…``; raise ``BadInput``."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise _bad("its host or port cannot be read") from error
-    if parts.scheme not in _PORTS:
-        raise _bad("it does not begin with smtp:// or smtps://")
+    parts, port = _URL.split(url)
     starttls = _starttls(parts)
     user, password = _credentials(parts)
     return SmtpServer(
         host=_host(parts),
-        port=_PORTS[parts.scheme] if port is None else port,
+        port=port,
         tls=parts.scheme == "smtps",
         starttls=starttls,
         user=user,
@@ -52,36 +50,28 @@ def _host(parts: SplitResult) -> str:
     try:
         host.encode("idna")
     except UnicodeError as error:
-        raise _bad("its host is not a host name") from error
+        raise _URL.bad("its host is not a host name") from error
     if not host or any(c.isspace() or not c.isprintable() for c in host):
-        raise _bad("it names no host")
+        raise _URL.bad("it names no host")
     return host
 
 
 def _starttls(parts: SplitResult) -> bool:
     if parts.path not in ("", "/") or parts.fragment:
-        raise _bad("something other than ?starttls=1 follows the host")
+        raise _URL.bad("something other than ?starttls=1 follows the host")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     wanted = options.pop("starttls", "0")
     if options or wanted not in ("0", "1"):
-        raise _bad("the only option is starttls, 0 or 1")
+        raise _URL.bad("the only option is starttls, 0 or 1")
     if wanted == "1" and parts.scheme == "smtps":
-        raise _bad("smtps is encrypted from the start: STARTTLS does not go with it")
+        raise _URL.bad("smtps is encrypted from the start: STARTTLS does not go with it")
     return wanted == "1"
 
 
 def _credentials(parts: SplitResult) -> tuple[str, str]:
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    user, password = credentials(parts)
     if bool(user) != bool(password):
-        raise _bad("a user needs a password, and the reverse")
+        raise _URL.bad("a user needs a password, and the reverse")
     if not (user + password).isascii():
-        raise _bad("user and password must be ASCII: smtplib signs in with nothing else")
+        raise _URL.bad("user and password must be ASCII: smtplib signs in with nothing else")
     return user, password
-
-
-def _bad(why: str) -> BadInput:
-    return BadInput(
-        f"ROLLOUT_SMTP_URL cannot be used: {why}",
-        fix="write it like smtp://user:password@mail.example.com:587?starttls=1, with any of"
-        " / ? # @ : % in user or password percent-encoded",
-    )

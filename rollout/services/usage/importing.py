@@ -22,7 +22,7 @@ from rollout.services.usage.counting import InTurn, note
 from rollout.services.usage.tally import Tally
 
 AHEAD = timedelta(days=1)  # how far a log's clock may be ahead of the database's
-TOGETHER = 100_000  # records of small logs that are taken in by one transaction
+TOGETHER = 100_000  # records, whatever becomes of them, after which a transaction ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,18 @@ class UsageImport:
     ) -> list[Imported]:
         """Take in the next logs, as many as make a transaction; none after the last."""
         read: list[Imported] = []
+        records = 0
         with self._start() as uow:
             for log, pieces in counted:
-                read.append(_stage(uow, log, pieces, reader, feed))
-                if _enough(read):
+                tally = Tally()
+                read.append(_stage(uow, log, pieces, tally, reader, feed))
+                records += tally.records
+                # What was written past the staging ends it: two imports would wait for each
+                # other's rows.
+                if records >= TOGETHER or tally.ahead or tally.last_uses:
                     break
+            if not read:
+                return []
             merged = iter(uow.usage.merge(feed))
             imported = [one.merged(next(merged)) if one.tally else one for one in read]
             new = [(one.log, one.tally) for one in imported if one.tally]
@@ -117,10 +124,17 @@ class UsageImport:
 
 
 def _stage(
-    uow: UnitOfWork, log: Log, pieces: Iterator[Counts], reader: UsageFeed, feed: str
+    uow: UnitOfWork,
+    log: Log,
+    pieces: Iterator[Counts],
+    tally: Tally,
+    reader: UsageFeed,
+    feed: str,
 ) -> Imported:
-    """Set a log aside; where it is refused, or was taken in before, nothing of it stays."""
-    tally = Tally()
+    """Set a log aside; where it is refused, or was taken in before, nothing of it stays.
+
+    ``tally`` is told what it holds, in any case.
+    """
     try:
         with uow.usage.staging() as staged:
             for counts in pieces:
@@ -134,16 +148,6 @@ def _stage(
     except BadInput as refused:
         return Imported(log, refused=refused)
     return Imported(log, tally)
-
-
-def _enough(read: list[Imported]) -> bool:
-    """Say whether these logs are a transaction.
-
-    One that wrote past what is staged ends it: two imports would wait for each other's rows.
-    """
-    tallies = [one.tally for one in read if one.tally]
-    aside = any(tally.ahead or tally.last_uses for tally in tallies)
-    return aside or sum(tally.records for tally in tallies) >= TOGETHER
 
 
 def _refuse_if_unreadable(log: Log, reader: UsageFeed, tally: Tally) -> None:

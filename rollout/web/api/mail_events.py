@@ -14,7 +14,7 @@ from rollout.adapters.mail.providers.sns import Fetch, fetch
 from rollout.bootstrap import Rollout
 from rollout.domain.delivery import ReturnedMail
 from rollout.domain.errors import BadInput, Refused, RolloutError
-from rollout.web.errors import Problem
+from rollout.web.errors import Problem, explained, unavailable
 
 PROVIDERS = {"ses": "ROLLOUT_SES_TOPIC", "sendgrid": "ROLLOUT_SENDGRID_KEY"}
 MOST_SENT = 4 << 20  # bytes of a body; the providers send less than 1 MB
@@ -86,12 +86,10 @@ async def _body(request: Request) -> bytes:
 
 
 def _explain(error: RolloutError) -> Problem:
-    detail = f"{error.message} ({error.fix})" if error.fix else error.message
+    detail = explained(error)
     match error:
         case Refused():
             return Problem(403, "not-signed", "Signature missing or wrong", detail)
         case BadInput():
             return Problem(400, "damaged-body", "Body not understood", detail)
-    return Problem(
-        503, "temporarily-unavailable", "Try again", detail, headers={"Retry-After": "1"}
-    )
+    return unavailable(error)

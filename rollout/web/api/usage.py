@@ -22,7 +22,7 @@ from rollout.web.api.uploads import (
     temporary_file,
     too_large_to_send,
 )
-from rollout.web.errors import Problem
+from rollout.web.errors import Problem, explained, unavailable
 from rollout.web.security import is_token, shown_token
 
 NAME = "POST /api/v1/usage"
@@ -147,7 +147,7 @@ def _tell(feed: str, done: Uploaded) -> dict[str, Any]:
 
 
 def _explain(error: BadInput | Conflict | Reused | Unavailable) -> Problem:
-    detail = f"{error.message} ({error.fix})" if error.fix else error.message
+    detail = explained(error)
     match error:
         case TooLarge():
             return Problem(413, "too-large", "Body too large", detail)
@@ -161,6 +161,4 @@ def _explain(error: BadInput | Conflict | Reused | Unavailable) -> Problem:
             return Problem(422, "idempotency-key-reused", "Idempotency-Key reused", detail)
         case Conflict():
             return Problem(409, "under-way", "Request under way", detail)
-    return Problem(
-        503, "temporarily-unavailable", "Try again", detail, headers={"Retry-After": "1"}
-    )
+    return unavailable(error)
