@@ -6,10 +6,15 @@ the acknowledgement settings, so a message is only ever a wake-up that the next 
 
 from __future__ import annotations
 
+import ssl
+
 from celery import Celery
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel
 
 QUEUES = ("cutoff", "notices", "audit", "usage")
+
+Channel.do_restore = False  # else it writes rings that a dead broker cannot take back to /tmp
 
 
 def make_celery(redis_url: str) -> Celery:
@@ -22,12 +27,18 @@ def make_celery(redis_url: str) -> Celery:
         worker_prefetch_multiplier=1,
         task_routes={f"rollout.{queue}.*": {"queue": queue} for queue in QUEUES},
         task_default_queue="cutoff",
+        # Without it kombu takes any certificate. What the URL says (?ssl_ca_certs=…) goes first.
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED}
+        if redis_url.startswith("rediss:")
+        else None,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a worker outlives any outage of the broker
         broker_pool_acquire_timeout=2,
         broker_transport_options={
             "global_keyprefix": "rollout:celery:",
-            "visibility_timeout": 900,
+            # A ring is forgotten once it is heard. Closing a lost connection, kombu 5.7 else puts
+            # back what is unacknowledged through that very connection, and the worker ends.
+            "ack_emulation": False,
             "max_retries": 0,  # of a ring; a worker keeps on trying all the same
             "socket_timeout": 5,  # without it a half-open connection hangs for ever
             "socket_connect_timeout": 2,

@@ -106,6 +106,8 @@ def test_a_ring_makes_a_worker_act_that_would_not_look_by_itself_also_after_an_o
 
         pid = running_servers(place)["Valkey"]
         assert pid is not None
+        for _ in range(50):  # so that it dies with rings on their way
+            queue.ring("rollout.audit.seal")
         os.kill(pid, signal.SIGKILL)
         assert not queue.ring("rollout.audit.seal")
         note(wired)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from rollout.adapters.embedded.servers import EmbeddedServers, running_servers
 from rollout.adapters.task_queue import CeleryTaskQueue, make_celery
 from rollout.services.ports import TaskQueue
 from rollout.testing import FakeTaskQueue
+from tests.support.processes import wait_until
 
 SOON = 15.0  # seconds; the settings allow five for a connection and five for an answer
 
@@ -90,6 +92,43 @@ def test_rings_are_heard_again_after_an_outage() -> None:
                 after = queue.ring("rollout.cutoff.sweep")
 
     assert (before, meanwhile, after) == (True, False, True)
+
+
+def test_a_ring_that_a_broker_cannot_take_back_is_forgotten(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        TemporaryDirectory(prefix="rollout-test-") as directory,
+        EmbeddedServers.start(place := Path(directory).resolve(), postgres=False) as broker,
+    ):
+        app = make_celery(broker.redis_url)
+        app.amqp.queues.select("audit")
+        CeleryTaskQueue(app).ring("rollout.audit.seal")
+        heard: list[object] = []
+        connection = app.connection_for_read()
+        app.amqp.TaskConsumer(connection, callbacks=[lambda _, ring: heard.append(ring)]).consume()
+        connection.drain_events(timeout=10)
+        pid = running_servers(place)["Valkey"]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not CeleryTaskQueue(app).ring("rollout.audit.seal"))
+
+        connection.collect()  # a worker does both before it connects again
+        connection.close()
+
+    assert len(heard) == 1
+    assert "RESTORE" not in caplog.text  # it would write the ring to a file in /tmp
+
+
+@pytest.mark.parametrize(
+    ("url", "verifies"),
+    [
+        ("rediss://valkey:6379/0", ssl.CERT_REQUIRED),
+        ("rediss://valkey:6379/0?ssl_cert_reqs=none", ssl.CERT_NONE),
+    ],
+)
+def test_the_certificate_of_a_broker_is_verified(url: str, verifies: ssl.VerifyMode) -> None:
+    assert make_celery(url).connection_for_write().ssl["ssl_cert_reqs"] == verifies
 
 
 @pytest.mark.parametrize(
