@@ -21,6 +21,7 @@ from bench.size import Size
 from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore
+from rollout.adapters.holidays import holiday_finder
 from rollout.services.audit import Audit
 from rollout.services.cutoff.sweep import CutoffSweep
 from rollout.services.enforcement import Enforcement
@@ -131,7 +132,9 @@ def cut_everything(
 def sweep(ready: Barrier, database_url: str) -> None:
     """Run the service as a worker does, in a process of its own."""
     engine = make_engine(database_url)
-    service = CutoffSweep(lambda: SqlUnitOfWork(engine), recheck=timedelta(seconds=30))
+    service = CutoffSweep(
+        lambda: SqlUnitOfWork(engine), recheck=timedelta(seconds=30), holidays=holiday_finder
+    )
     ready.wait(timeout=60)
     while service.sweep().closed:
         pass

@@ -123,6 +123,17 @@ def deadline_for(
         day = landed  # the clocks jumped over midnight, into a day that the calendar bars
 
 
+def deadline_after(
+    rules: CalendarRules, instant: datetime, account_zone: str, holiday: Holiday
+) -> Deadline:
+    """Return the first deadline that the calendar allows at an aware instant or later."""
+    day = local_time(instant, calendar_zone(rules, account_zone)).date()
+    deadline = deadline_for(rules, day, account_zone, holiday)
+    if deadline.instant >= instant:
+        return deadline
+    return deadline_for(rules, day + ONE_DAY, account_zone, holiday)
+
+
 def frozen(rules: CalendarRules, instant: datetime, zone: str) -> Freeze | None:
     """Return the freeze in which an instant lies by the days of ``zone``, or None.
 

@@ -19,6 +19,7 @@ class HoldCode(StrEnum):
     UNAPPROVED = "unapproved"
     NOT_TOLD = "not-told"
     TOLD_TOO_LATE = "told-too-late"
+    WARNING_DUE = "warning-due"
     UNKNOWN_USAGE = "unknown-usage"
 
 
@@ -42,7 +43,15 @@ class Hold:
     reason: str
 
 
-Verdict = Cut | Wait | Hold
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """People have less time than the last warning must leave: cut at ``until`` or later."""
+
+    until: datetime
+    reason: str
+
+
+Verdict = Cut | Wait | Hold | Postpone
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,15 @@ class Promise:
     deadline: datetime
     first_delivered_at: datetime
     contacts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastWarning:
+    """What became of the last warning of the present schedule."""
+
+    waiting: int  # to so many people it is still to be sent, or its grace time is not over
+    first_delivered_at: datetime | None
+    spacing: timedelta  # that it must leave before the cutoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,8 @@ class Case:
     operator_hold: str | None
     approvals: int  # of this cohort, as it is now, by different people
     promises: tuple[Promise, ...]
+    warning_due_at: datetime | None = None  # of a warning that is due and not written yet
+    last_warning: LastWarning | None = None
 
     @property
     def usage(self) -> Usage:
@@ -103,10 +123,12 @@ def judge(case: Case, guards: Guards, frozen: FreezeFinder, now: datetime) -> Ve
         return Wait(case.deadline)
     if not case.keys:  # nothing is left to switch off, but what a person holds stays open
         return _held(case, guards) or Cut()
-    for rule in (_held, _unapproved, _promised, _usage_known):
-        hold = rule(case, guards)
-        if hold is not None:
-            return hold
+    for rule in (_held, _unapproved, _promised, _warned, _usage_known):
+        verdict = rule(case, guards)
+        if isinstance(verdict, Postpone) and verdict.until <= now:
+            continue  # the cutoff itself is so late that people have had their time
+        if verdict is not None:
+            return verdict
     freeze = frozen(now, case.zone)
     if freeze is not None:
         return Hold(
@@ -152,6 +174,30 @@ def _promised(case: Case, guards: Guards) -> Hold | None:
             f" {first + guards.min_notice:%Y-%m-%d %H:%M:%S} UTC or later",
         )
     return None
+
+
+def _warned(case: Case, _guards: Guards) -> Hold | Postpone | None:
+    """Ask that the last warning has gone out, and leaves people its time."""
+    if case.warning_due_at is not None:
+        return Hold(
+            HoldCode.WARNING_DUE,
+            f"a warning is due since {case.warning_due_at:%Y-%m-%d %H:%M:%S} UTC and not written"
+            " yet; is a worker running that serves the queue `notices`?",
+        )
+    last = case.last_warning
+    if last is None:
+        return None
+    if last.first_delivered_at is None:
+        waits = Hold(HoldCode.WARNING_DUE, "the last warning is still on its way to everybody")
+        return waits if last.waiting else None
+    left = case.deadline - last.first_delivered_at
+    if left >= last.spacing:
+        return None
+    return Postpone(
+        last.first_delivered_at + last.spacing,
+        f"the last warning arrived {spoken(left)} before the deadline, it must leave"
+        f" {spoken(last.spacing)}",
+    )
 
 
 def earliest_warning(promises: Sequence[Promise], deadline: datetime) -> datetime:

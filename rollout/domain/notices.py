@@ -1,13 +1,11 @@
-"""Notices: which step is due now, what is said, and which states a message goes through."""
+"""Notices: what is said, and which states a message goes through."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rollout.domain.plan import Step
 from rollout.domain.usage import Usage
 
 
@@ -85,40 +83,6 @@ class NoticeContext:
     replacement_title: str
     replacement_url: str
     guide_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The step to send now, and the staler ones that it stands for."""
-
-    step: Step
-    superseded: tuple[Step, ...]
-
-
-def due_steps(
-    steps: Sequence[Step], deadline: datetime, *, since: datetime | None, now: datetime
-) -> Choice | None:
-    """Choose by "threshold passed and not yet told": the tightest wins.
-
-    ``since`` is the instant up to which this schedule has been told already, or None at first.
-    """
-    passed = sorted(
-        (
-            step
-            for step in steps
-            if deadline + step.offset <= now and (since is None or deadline + step.offset > since)
-        ),
-        key=lambda step: step.offset,
-    )
-    return Choice(passed[-1], tuple(passed[:-1])) if passed else None
-
-
-def next_threshold(
-    steps: Sequence[Step], deadline: datetime, after: datetime | None = None
-) -> datetime | None:
-    """Return the first instant, later than ``after`` if given, at which one of the steps is due."""
-    thresholds = (deadline + step.offset for step in steps)
-    return min((at for at in thresholds if after is None or at > after), default=None)
 
 
 def retry_delay(attempts: int) -> timedelta:

@@ -28,6 +28,8 @@ class Only(StrEnum):
 
     IN_USE = "in_use"
     UNKNOWN = "unknown"
+    NOT_MIGRATED = "not_migrated"  # in use, or nobody can tell
+    HAS_INTEGRATION = "has_integration"  # one that is known by name used a key of late
     REFUSED_SINCE_CUTOFF = "refused_since_cutoff"
 
 
@@ -66,8 +68,41 @@ class Step:
     name: str
     offset: timedelta
     template: str
-    only: Only | None
+    only: tuple[Only, ...]  # all of them must hold
     required: bool
+    to: tuple[str, ...] = ()  # roles of contacts; none: everybody
+    max_late: timedelta | None = None  # a step that is sent later than this is skipped
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingHours:
+    """When people are written to, by their own clocks: not on quiet days.
+
+    ``weekdays`` are 0 for Monday to 6 for Sunday; ``closes`` is when the hours are over.
+    """
+
+    opens: time
+    closes: time
+    weekdays: frozenset[int]
+    quiet: tuple[Freeze, ...]
+
+    def bar(self, day: date) -> str | None:
+        """Say why nobody is written to on a day, or None."""
+        if day.weekday() not in self.weekdays:
+            return f"{day} is a {day:%A}"
+        return next((quiet.reason for quiet in self.quiet if quiet.start <= day <= quiet.end), None)
+
+    def includes(self, local: datetime) -> bool:
+        """Say whether somebody whose clock shows ``local`` (naive) may be written to."""
+        return self.opens <= local.time() < self.closes and self.bar(local.date()) is None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRules:
+    """How people are written to: at any time, unless there are ``hours``."""
+
+    hours: ReadingHours | None = None
+    spacing: timedelta | None = None  # from the last warning to the cutoff; see `Deprecation`
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +158,24 @@ class Deprecation:
     reminders: tuple[Step, ...]
     guards: Guards
     cohorts: tuple[Cohort, ...]
+    notices: NoticeRules = NoticeRules()
+
+    @property
+    def last_warning(self) -> Step | None:
+        """Return the last step before the deadline that everybody gets."""
+        everybody = [step for step in self.warnings if not step.only]
+        return max(everybody, key=lambda step: step.offset, default=None)
+
+    @property
+    def spacing(self) -> timedelta:
+        """Return how long the last warning leaves, at the least, also where it ran late.
+
+        Unless the file says, that is half of what it leaves by the plan, or ``min_notice``.
+        """
+        last = self.last_warning
+        if self.notices.spacing is not None or last is None:
+            return self.notices.spacing or timedelta(0)
+        return min(-last.offset / 2, self.guards.min_notice)
 
     @property
     def warnings(self) -> tuple[Step, ...]:

@@ -81,7 +81,7 @@ def check_first_warning(deprecation: Deprecation) -> list[str]:
     before the deadline arrives too late.
     """
     least = deprecation.guards.min_notice
-    if any(step.only is None and -step.offset > least for step in deprecation.warnings):
+    if any(not step.only and -step.offset > least for step in deprecation.warnings):
         return []
     too_late = (
         f"no reminder without `only` is due earlier than {_length(least)} (guards.min_notice)"

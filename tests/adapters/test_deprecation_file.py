@@ -103,12 +103,12 @@ def test_the_example_of_the_design_is_read() -> None:
     )
     day = timedelta(days=1)
     assert deprecation.reminders == (
-        Step("announcement", -60 * day, "announcement", None, required=False),
-        Step("reminder", -30 * day, "reminder", None, required=False),
-        Step("reminder-2", -14 * day, "reminder", Only.IN_USE, required=False),
-        Step("final-warning", -3 * day, "final-warning", None, required=True),
-        Step("disabled", 0 * day, "disabled", None, required=False),
-        Step("still-calling", day, "still-calling", Only.REFUSED_SINCE_CUTOFF, required=False),
+        Step("announcement", -60 * day, "announcement", (), required=False),
+        Step("reminder", -30 * day, "reminder", (), required=False),
+        Step("reminder-2", -14 * day, "reminder", (Only.IN_USE,), required=False),
+        Step("final-warning", -3 * day, "final-warning", (), required=True),
+        Step("disabled", 0 * day, "disabled", (), required=False),
+        Step("still-calling", day, "still-calling", (Only.REFUSED_SINCE_CUTOFF,), required=False),
     )
     assert deprecation.guards.approvals == 2
     canary, quiet, integrations, everyone = deprecation.cohorts

@@ -14,6 +14,7 @@ from rollout.adapters.db.audit import SqlAudit
 from rollout.adapters.db.cutoff import SqlCutoff
 from rollout.adapters.db.invariants import breaches
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.holidays import holiday_finder
 from rollout.domain.audit import Fact
 from rollout.domain.cutoff import Case, Promise
 from rollout.services.cutoff.sweep import CutoffSweep
@@ -117,7 +118,7 @@ def test_an_invariant_is_broken_and_named_just_when_its_guard_is_taken_out(
     removal.scene(engine, PlanGuards(start))
 
     sweeping = (lambda: weakened(engine, removal)) if taken_out else start
-    CutoffSweep(sweeping, recheck=timedelta(seconds=30)).sweep()
+    CutoffSweep(sweeping, recheck=timedelta(seconds=30), holidays=holiday_finder).sweep()
 
     shift_clock(engine, timedelta(seconds=61))  # by then whoever was passed over is missed
     run(engine, "UPDATE keys SET enforced_version = version")

@@ -59,7 +59,7 @@ def waiting(engine: Engine) -> int:
 
 @pytest.fixture
 def sweep(start: Start) -> CutoffSweep:
-    return CutoffSweep(start, recheck=timedelta(seconds=30))
+    return CutoffSweep(start, recheck=timedelta(seconds=30), holidays=holiday_finder)
 
 
 def stop(start: Start) -> None:
@@ -95,7 +95,7 @@ def relabel(start: Start) -> None:
 
 
 def cut(start: Start) -> None:
-    CutoffSweep(start, recheck=timedelta(seconds=30)).sweep()
+    CutoffSweep(start, recheck=timedelta(seconds=30), holidays=holiday_finder).sweep()
 
 
 def restore(start: Start) -> None:

@@ -59,7 +59,7 @@ class Contest:
         self.lost: set[str] = set()
 
     def cut(self) -> None:
-        sweep = CutoffSweep(self.start, recheck=timedelta(seconds=1))
+        sweep = CutoffSweep(self.start, recheck=timedelta(seconds=1), holidays=holiday_finder)
         while not self.all_is_done.is_set():
             sweep.sweep()
 

@@ -41,7 +41,7 @@ def test_a_campaign_reminds_cuts_and_holds_whom_nobody_could_reach(
     campaign: Campaign, mailer: FakeMailer
 ) -> None:
     tell_everybody(campaign)
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
 
     assert statuses(campaign) == {
         "k-acme-1": "disabled",
@@ -63,7 +63,7 @@ def test_a_campaign_reminds_cuts_and_holds_whom_nobody_could_reach(
 def test_nothing_is_cut_a_moment_before_the_deadline(campaign: Campaign) -> None:
     tell_everybody(campaign)
 
-    assert campaign.work(DEADLINE - MOMENT).cut == 0
+    assert campaign.live(DEADLINE - MOMENT).cut == 0
     assert "disabled" not in statuses(campaign).values()
 
 
@@ -71,16 +71,16 @@ def test_an_extension_moves_the_cut(campaign: Campaign) -> None:
     tell_everybody(campaign)
     campaign.dates.extend("acme", to=timedelta(days=7), reason="asked nicely", operator="olga")
 
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     assert statuses(campaign)["k-acme-1"] == "active"
-    campaign.work(DEADLINE + timedelta(days=7))
+    campaign.live(DEADLINE + timedelta(days=7))
     assert statuses(campaign)["k-acme-1"] == "disabled"
     assert campaign.broken() == []
 
 
 def test_an_extension_after_the_cut_is_a_conflict(campaign: Campaign) -> None:
     tell_everybody(campaign)
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
 
     with pytest.raises(Conflict, match="off already"):
         campaign.dates.extend("acme", to=timedelta(days=7), reason="late", operator="olga")
@@ -97,13 +97,13 @@ def test_a_held_account_is_not_cut_until_it_is_released(campaign: Campaign) -> N
     tell_everybody(campaign)
     campaign.guards.hold("acme", reason="ticket 4711", operator="olga", ends_at=None)
 
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     assert statuses(campaign)["k-acme-1"] == "active"
     assert open_holds(campaign)["acme"] == "operator"
 
     campaign.at(DEADLINE + MOMENT)
     campaign.guards.release("acme", reason="closed", operator="olga")
-    campaign.work(DEADLINE + 2 * MOMENT)
+    campaign.live(DEADLINE + 2 * MOMENT)
     assert statuses(campaign)["k-acme-1"] == "disabled"
     assert campaign.broken() == []
 
@@ -113,9 +113,9 @@ def test_a_hold_ends_by_itself(campaign: Campaign) -> None:
     ends = DEADLINE + timedelta(hours=1)
     campaign.guards.hold("acme", reason="their audit", operator="olga", ends_at=ends)
 
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     assert statuses(campaign)["k-acme-1"] == "active"
-    campaign.work(ends)
+    campaign.live(ends)
     assert statuses(campaign)["k-acme-1"] == "disabled"
     assert campaign.broken() == []
 
@@ -124,19 +124,20 @@ def test_an_exempt_account_is_never_cut(campaign: Campaign) -> None:
     tell_everybody(campaign)
     campaign.guards.exempt("acme", reason="contract", operator="olga")
 
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     assert statuses(campaign)["k-acme-1"] == "active"
     assert statuses(campaign)["k-beta-1"] == "disabled"
 
 
 def test_a_paused_cohort_is_not_cut_until_it_is_resumed(campaign: Campaign) -> None:
     tell_everybody(campaign)
+    campaign.live(DEADLINE - timedelta(days=1))
     campaign.guards.pause("api-keys", "everyone", reason="incident", operator="olga")
 
-    assert campaign.work(DEADLINE).cut == 0
+    assert campaign.live(DEADLINE).cut == 0
     campaign.at(DEADLINE + MOMENT)
     campaign.guards.resume("api-keys", "everyone", reason="over", operator="olga")
-    assert campaign.work(DEADLINE + 2 * MOMENT).cut == 3
+    assert campaign.live(DEADLINE + 2 * MOMENT).cut == 3
     assert campaign.broken() == []
 
 
@@ -144,10 +145,10 @@ def test_an_unapproved_cohort_is_held_until_enough_people_approve(campaign: Camp
     tell_everybody(campaign, PLAN.replace("approvals: 0", "approvals: 2"))
     campaign.guards.approve("api-keys", "everyone", operator="olga")
 
-    assert campaign.work(DEADLINE).cut == 0
+    assert campaign.live(DEADLINE).cut == 0
     assert open_holds(campaign)["acme"] == "unapproved"
     campaign.guards.approve("api-keys", "everyone", operator="peter")
-    assert campaign.work(DEADLINE + timedelta(minutes=1)).cut == 3
+    assert campaign.live(DEADLINE + timedelta(minutes=1)).cut == 3
 
 
 def test_the_same_person_cannot_approve_twice(campaign: Campaign) -> None:
@@ -164,7 +165,7 @@ def test_an_edit_of_the_plan_takes_approvals_back(campaign: Campaign) -> None:
     campaign.guards.approve("api-keys", "everyone", operator="olga")
     campaign.plan.apply(plan.replace("min_notice: 14d", "min_notice: 13d"), "plan.yaml", "olga")
 
-    assert campaign.work(DEADLINE).cut == 0
+    assert campaign.live(DEADLINE).cut == 0
     assert open_holds(campaign)["acme"] == "unapproved"
 
 
@@ -172,7 +173,7 @@ def test_nobody_is_cut_whose_mail_bounces(campaign: Campaign, mailer: FakeMailer
     mailer.plan("bob@beta.example", REFUSED, REFUSED, REFUSED)
     tell_everybody(campaign)
 
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     assert statuses(campaign)["k-beta-1"] == "active"
     assert open_holds(campaign)["beta"] == "not-told"
     assert campaign.broken() == []
@@ -182,16 +183,16 @@ def test_a_warning_that_arrived_too_late_holds(campaign: Campaign) -> None:
     campaign.begin()
     campaign.at(DEADLINE - timedelta(days=13))
     campaign.remind()
-    campaign.work(DEADLINE - timedelta(days=12))
+    campaign.live(DEADLINE - timedelta(days=12))
 
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     assert open_holds(campaign)["acme"] == "told-too-late"
     assert campaign.broken() == []
 
 
 def test_unknown_usage_holds(campaign: Campaign) -> None:
     tell_everybody(campaign)
-    campaign.work(DEADLINE - timedelta(days=5))
+    campaign.live(DEADLINE - timedelta(days=1))
     campaign.at(DEADLINE)
     campaign.run("UPDATE feeds SET newest_event = :then", then=DEADLINE - timedelta(days=3))
     campaign.delivery.confirm()
@@ -206,7 +207,7 @@ def test_unknown_usage_is_cut_where_the_plan_says_to_take_it_for_use(campaign: C
     tell_everybody(campaign, PLAN.replace("approvals: 0", guards))
     campaign.run("DELETE FROM feeds")
 
-    assert campaign.work(DEADLINE).cut == 3
+    assert campaign.live(DEADLINE).cut == 3
     assert campaign.broken() == []
 
 
@@ -215,9 +216,9 @@ def test_nothing_is_cut_in_a_freeze_that_was_added_later(campaign: Campaign) -> 
     freeze = "calendar: {freezes: [{from: 2027-02-15, to: 2027-02-17, reason: incident}]}\nguards:"
     campaign.plan.apply(PLAN.replace("guards:", freeze), "plan.yaml", "olga")
 
-    assert campaign.work(DEADLINE).cut == 0
+    assert campaign.live(DEADLINE).cut == 0
     assert open_holds(campaign)["acme"] == "frozen"
-    assert campaign.work(DEADLINE + timedelta(days=2)).cut == 3
+    assert campaign.live(DEADLINE + timedelta(days=2)).cut == 3
     assert campaign.broken() == []
 
 
@@ -230,7 +231,7 @@ def test_a_run_over_its_cap_is_refused_as_a_whole_and_says_so(campaign: Campaign
         " VALUES ('k-new', 'beta', 'rest', '', '…-new')"
     )
 
-    done = campaign.work(DEADLINE)
+    done = campaign.live(DEADLINE)
     assert done.cut == 0
     assert "max_keys_per_run is 4" in done.refused["api-keys"]
     assert "disabled" not in statuses(campaign).values()
@@ -246,26 +247,26 @@ def test_all_cutting_can_be_stopped(campaign: Campaign) -> None:
         uow.clock.stop("the clock jumped", "rollout")
         uow.commit()
 
-    assert campaign.work(DEADLINE).cut == 0
+    assert campaign.live(DEADLINE).cut == 0
     assert campaign.broken() == []
 
 
 def test_a_second_sweep_cuts_nothing_again(campaign: Campaign) -> None:
     tell_everybody(campaign)
-    assert campaign.work(DEADLINE).cut == 3
-    assert campaign.work(DEADLINE + MOMENT).cut == 0
+    assert campaign.live(DEADLINE).cut == 3
+    assert campaign.live(DEADLINE + MOMENT).cut == 0
     assert campaign.rows("SELECT count(*) FROM cutoffs") == [(3,)]
 
 
 def test_a_restored_account_is_cut_again_by_itself(campaign: Campaign) -> None:
     tell_everybody(campaign)
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     campaign.at(DEADLINE + MOMENT)
     until = DEADLINE + timedelta(days=1)
     campaign.restore.restore("acme", until=until, reason="outage", operator="olga")
     assert statuses(campaign)["k-acme-1"] == "active"
 
-    campaign.work(DEADLINE + 2 * MOMENT)
+    campaign.live(DEADLINE + 2 * MOMENT)
     campaign.work(until - MOMENT)
     assert statuses(campaign)["k-acme-1"] == "active"
     campaign.work(until)
@@ -316,7 +317,7 @@ def test_a_date_that_moved_away_and_back_has_to_be_told_again(
 
 def test_a_key_that_comes_after_the_cutoff_is_cut_as_well(campaign: Campaign) -> None:
     tell_everybody(campaign)
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     campaign.at(DEADLINE + timedelta(days=1))
     campaign.run(
         "INSERT INTO keys (key_id, account_id, kind, label, hint)"
@@ -325,7 +326,7 @@ def test_a_key_that_comes_after_the_cutoff_is_cut_as_well(campaign: Campaign) ->
     assert [line[:2] for line in campaign.broken()] == ["L0"]
     campaign.plan.apply(PLAN, "plan.yaml", "olga")
 
-    campaign.work(DEADLINE + timedelta(days=1, seconds=1))
+    campaign.live(DEADLINE + timedelta(days=1, seconds=1))
     assert statuses(campaign)["k-late"] == "disabled"
     assert campaign.broken() == []
 
@@ -335,7 +336,7 @@ def test_a_held_account_without_keys_stays_held(campaign: Campaign) -> None:
     campaign.guards.hold("beta", reason="rotating keys", operator="olga", ends_at=None)
     campaign.run("UPDATE keys SET status = 'revoked' WHERE account_id = 'beta'")
 
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
     assert open_holds(campaign)["beta"] == "operator"
 
 
@@ -353,6 +354,7 @@ def test_what_becomes_due_after_a_run_was_counted_waits_for_the_next(campaign: C
 
 def test_one_deprecation_that_cannot_be_read_does_not_stop_the_others(campaign: Campaign) -> None:
     tell_everybody(campaign)
+    campaign.live(DEADLINE - timedelta(days=1))
     campaign.run(
         "INSERT INTO deprecations (deprecation, document, applied_by)"
         " VALUES ('aaa', 'nonsense', 'olga')"
@@ -385,7 +387,7 @@ def test_a_cohort_cannot_leave_the_plan_while_somebody_still_has_its_date(
 
 def test_the_history_of_an_account_tells_of_its_keys_too(campaign: Campaign) -> None:
     tell_everybody(campaign)
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
 
     facts = list(Audit(campaign.start).facts(FactFilter(account="acme")))
     assert [

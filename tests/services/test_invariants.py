@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from rollout.adapters.db.invariants import INVARIANTS, breaches
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.holidays import holiday_finder
 from rollout.services.cutoff.sweep import CutoffSweep
 from tests.support.crowd import gather
 from tests.support.database import run
@@ -140,7 +141,9 @@ def test_a_broken_invariant_is_named(
     engine: Engine, start: Callable[[], SqlUnitOfWork], code: str, planted: str
 ) -> None:
     gather(engine, 2)
-    assert CutoffSweep(start, recheck=timedelta(seconds=30)).sweep().cut == 2
+    assert (
+        CutoffSweep(start, recheck=timedelta(seconds=30), holidays=holiday_finder).sweep().cut == 2
+    )
     assert broken(engine) == set()
 
     run(engine, GUARDS)

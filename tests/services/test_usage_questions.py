@@ -511,7 +511,7 @@ def test_a_stopped_feed_makes_usage_unknown_within_its_interval_and_the_cutoff_h
     UsageFeeds(campaign.start).declare(
         "gateway", every=Interval(HOUR), complete=None, new=False, operator="olga"
     )
-    campaign.work(DEADLINE - 2 * HOUR)  # the feed reports for the last time
+    campaign.live(DEADLINE - 2 * HOUR)  # the feed reports for the last time
 
     def unused(at: datetime) -> int:
         set_clock(campaign.engine, at)

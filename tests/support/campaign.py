@@ -50,10 +50,10 @@ class Campaign:
         self.plan = PlanDrafts(start, read_deprecation, holiday_finder, wording)
         self.dates = PlanDates(start, holiday_finder)
         self.guards = PlanGuards(start)
-        self.scheduling = NoticeScheduling(start)
+        self.scheduling = NoticeScheduling(start, holiday_finder)
         self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, RETURN_PATHS)
         self.reports = MailReports(start, read_mail, RETURN_PATHS)
-        self.sweep = CutoffSweep(start, timedelta(seconds=30))
+        self.sweep = CutoffSweep(start, timedelta(seconds=30), holiday_finder)
         self.preview = CutoffPreview(start)
         self.restore = CutoffRestore(start, holiday_finder)
 
@@ -86,6 +86,16 @@ class Campaign:
         done = self.sweep.sweep()
         self.remind()
         return done
+
+    def live(self, until: datetime) -> Sweep:
+        """Work whenever a reminder is due on the way to an instant, and then; return the last."""
+        next_due = "SELECT min(next_notice_at) FROM enrollments WHERE next_notice_at > :now"
+        now = self.rows("SELECT rollout_now()")[0][0]
+        while (due := self.rows(next_due, now=now)[0][0]) is not None and due < until:
+            self.work(due)
+            now = min(due + GRACE, until)
+            self.work(now)
+        return self.work(until)
 
     def run(self, statement: str, **values: Any) -> Any:
         """Run one statement behind the services' back."""

@@ -11,13 +11,15 @@ from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
-from rollout.domain.cutoff import Case, DueKey, Promise
+from rollout.domain.cutoff import Case, DueKey, LastWarning, Promise
 from rollout.domain.plan import Deprecation
 from rollout.domain.usage import Coverage, judge_usage
 
 ENROLLMENTS = """
 SELECT e.enrollment_id, e.account_id, e.cohort, e.deadline, e.zone, e.schedule_version,
-       h.reason AS operator_hold
+       h.reason AS operator_hold,
+       CASE WHEN e.next_notice_at <= rollout_now() AND e.next_notice_at < e.deadline
+            THEN e.next_notice_at END AS warning_due_at
   FROM enrollments e
   LEFT JOIN holds h ON h.enrollment_id = e.enrollment_id AND h.code = 'operator'
         AND h.closed_at IS NULL AND (h.ends_at IS NULL OR h.ends_at > rollout_now())
@@ -36,6 +38,14 @@ SELECT n.enrollment_id, n.deadline, min(n.delivered_at) AS first_delivered_at,
   FROM notices n JOIN enrollments e USING (enrollment_id)
  WHERE n.enrollment_id = ANY(:ids) AND n.state IN ('delivered', 'complained')
  GROUP BY n.enrollment_id, n.deadline
+"""
+LAST_WARNING = """
+SELECT n.enrollment_id, min(n.delivered_at) AS first_delivered_at,
+       count(*) FILTER (WHERE n.state IN ('pending', 'leased', 'sending', 'retry', 'sent'))
+       AS waiting
+  FROM notices n JOIN enrollments e USING (enrollment_id, schedule_version)
+ WHERE n.enrollment_id = ANY(:ids) AND n.step = :step AND n.state <> 'skipped'
+ GROUP BY n.enrollment_id
 """
 APPROVALS = """
 SELECT c.cohort, (SELECT count(*) FROM approvals a
@@ -69,6 +79,14 @@ def load_cases(
         promises[row.enrollment_id].append(
             Promise(_utc(row.deadline), _utc(row.first_delivered_at), row.contacts)
         )
+    last_warnings = {
+        row.enrollment_id: LastWarning(
+            row.waiting,
+            _utc(row.first_delivered_at) if row.first_delivered_at else None,
+            deprecation.spacing,
+        )
+        for row in rows(LAST_WARNING, ids=list(enrollment_ids), step=_last_step(deprecation))
+    }
     return [
         Case(
             enrollment_id=e.enrollment_id,
@@ -82,9 +100,15 @@ def load_cases(
             operator_hold=e.operator_hold,
             approvals=approvals[e.cohort],
             promises=tuple(promises[e.enrollment_id]),
+            warning_due_at=e.warning_due_at,
+            last_warning=last_warnings.get(e.enrollment_id),
         )
         for e in enrollments
     ]
+
+
+def _last_step(deprecation: Deprecation) -> str | None:
+    return deprecation.last_warning.name if deprecation.last_warning else None
 
 
 def _key(row: Row[Any], deprecation: Deprecation, coverage: Coverage, now: datetime) -> DueKey:

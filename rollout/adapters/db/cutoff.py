@@ -45,7 +45,7 @@ SELECT coalesce(sum(n.keys), 0) AS keys, count(*) AS accounts, rollout_now() AS 
      AND e.state = 'scheduled' AND e.next_check_at <= rollout_now()
      AND e.deadline <= rollout_now()
      AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.enrollment_id = e.enrollment_id
-                      AND h.code IN ('operator', 'not-told', 'told-too-late')
+                      AND h.code IN ('operator', 'not-told', 'told-too-late', 'warning-due')
                       AND h.closed_at IS NULL)
    LIMIT :most) n
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
@@ -14,7 +15,7 @@ from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import suppress
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext, NoticeState
 from rollout.domain.plan import Step
-from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice
+from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice, Opening
 
 # Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
 CLAIM_ENROLLMENTS = """
@@ -34,8 +35,8 @@ SELECT due.enrollment_id FROM running c
 # A statement of its own, so that it sees what it has locked and not what was there when the claim
 # began. `rest` is the only kind that can ever be in scope (M0): mobile keys are not even counted.
 CLAIMED = f"""
-SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.schedule_version,
-       e.told_until, k.keys, k.last_seen, k.attested_at, k.days, c.cut_at,
+SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.zone,
+       e.schedule_version, e.told_until, k.keys, k.last_seen, k.attested_at, k.days, c.cut_at,
        coalesce(c.refused, 0) AS refused_since_cutoff
   FROM enrollments e
   LEFT JOIN LATERAL (
@@ -51,19 +52,31 @@ SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.sche
  WHERE e.enrollment_id = ANY(:ids) ORDER BY e.enrollment_id
 """
 
+# A warning never waits for somebody's morning so long that too little is left of its notice.
+WHEN_OPEN = """greatest(rollout_now(),
+       CASE WHEN open.at IS NOT NULL AND {deadline} > rollout_now()
+            THEN least(open.at, {deadline} - CAST(:spacing AS interval)) ELSE open.at END)"""
+OPEN = """LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:opens AS timestamptz[])) AS open (zone, at)
+         ON open.zone = coalesce(c.timezone, a.timezone)"""
+
 # One random id for the batch: a million of them would cost more than the rows.
-ADD = """
+ADD = f"""
 INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
-                     deadline, message_id, state, reason, due_at, attempt_at)
+                     deadline, message_id, state, reason, due_at, attempt_at, not_after)
 SELECT n.enrollment_id, c.contact_id, :step, :template, :required, e.schedule_version, e.deadline,
        '<' || batch.id || '.' || e.enrollment_id || '.' || c.contact_id || '@' || :domain || '>',
        CASE WHEN unwanted.reason IS NULL THEN 'pending' ELSE 'skipped' END, unwanted.reason,
-       rollout_now(), rollout_now()
-  FROM unnest(CAST(:enrollment_ids AS bigint[]), CAST(:skipped AS text[]))
-       AS n (enrollment_id, skipped)
+       rollout_now(), {WHEN_OPEN.format(deadline="e.deadline")}, n.not_after
+  FROM unnest(CAST(:enrollment_ids AS bigint[]), CAST(:skipped AS text[]),
+              CAST(:not_after AS timestamptz[])) AS n (enrollment_id, skipped, not_after)
  CROSS JOIN (SELECT gen_random_uuid() AS id OFFSET 0) batch
   JOIN enrollments e USING (enrollment_id)
+  JOIN accounts a USING (account_id)
   JOIN contacts c ON c.account_id = e.account_id
+       AND (CAST(:roles AS text[]) IS NULL OR c.role = ANY(:roles)
+            OR NOT EXISTS (SELECT 1 FROM contacts r WHERE r.account_id = e.account_id
+                            AND r.role = ANY(:roles) AND r.deliverability <> 'bounced'))
+  {OPEN}
  CROSS JOIN LATERAL (
        SELECT coalesce(n.skipped,
                        CASE WHEN c.deliverability = 'bounced' THEN :address_dead
@@ -73,6 +86,33 @@ ON CONFLICT (enrollment_id, contact_id, step, schedule_version) DO NOTHING
 """
 
 TOLD = "('sending', 'sent', 'delivered', 'complained', 'uncertain')"
+
+RETELL = f"""
+INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
+                     deadline, message_id, due_at, attempt_at)
+SELECT :id, contact_id, :template, :template, true, :version, :deadline,
+       '<' || gen_random_uuid() || '@' || :domain || '>', rollout_now(),
+       {WHEN_OPEN.format(deadline="CAST(:deadline AS timestamptz)")}
+  FROM (SELECT contact_id FROM notices WHERE enrollment_id = :id AND state IN {TOLD}
+        UNION SELECT unnest(CAST(:also AS bigint[]))) told
+  JOIN contacts c USING (contact_id) JOIN accounts a USING (account_id)
+  {OPEN}
+ON CONFLICT DO NOTHING
+"""
+
+WITH_INTEGRATION = """
+SELECT DISTINCT e.enrollment_id
+  FROM enrollments e JOIN keys k USING (account_id) JOIN key_sources x USING (key_id)
+  JOIN named_sources s USING (source_id)
+ WHERE e.enrollment_id = ANY(:ids) AND k.kind = 'rest' AND k.status = 'active'
+   AND x.last_seen >= :since AND s.integration IS NOT NULL
+"""
+
+ZONES = """
+SELECT DISTINCT coalesce(c.timezone, a.timezone)
+  FROM enrollments e JOIN accounts a USING (account_id) JOIN contacts c USING (account_id)
+ WHERE e.enrollment_id = ANY(:ids)
+"""
 
 LEASE = """
 WITH due AS MATERIALIZED (
@@ -97,6 +137,7 @@ UPDATE notices n SET state = 'sending', attempts = attempts + 1,
  WHERE n.notice_id = :notice_id AND n.lease = :lease AND n.state = 'leased'
    AND e.enrollment_id = n.enrollment_id AND e.schedule_version = n.schedule_version
    AND e.state <> 'exempt' AND (e.state <> 'cut' OR n.due_at >= n.deadline)
+   AND (n.not_after IS NULL OR n.not_after >= rollout_now())
 """
 
 REAP = """
@@ -128,14 +169,26 @@ class SqlNotices:
         rows = self._connection.execute(text(CLAIMED), {"ids": list(claimed)})
         return [_due(row) for row in rows.mappings()]
 
-    def add(self, notices: Sequence[NewNotice]) -> int:
-        """Write the rows: one per contact. One that exists already stays as it is."""
+    def with_integration(self, enrollment_ids: Sequence[int], since: datetime) -> Collection[int]:
+        """Return those whose keys an integration that is known by name has used since then."""
+        rows = self._connection.execute(
+            text(WITH_INTEGRATION), {"ids": list(enrollment_ids), "since": since}
+        )
+        return frozenset(rows.scalars())
+
+    def zones(self, enrollment_ids: Sequence[int]) -> Collection[str]:
+        """Return the time zones in which people of some enrollments live."""
+        rows = self._connection.execute(text(ZONES), {"ids": list(enrollment_ids)})
+        return frozenset(rows.scalars())
+
+    def add(self, notices: Sequence[NewNotice], opening: Opening | None = None) -> int:
+        """Write the rows: one per contact that the step is for. One that exists stays as it is."""
         by_step: dict[Step, list[NewNotice]] = defaultdict(list)
         for notice in notices:
             by_step[notice.step].append(notice)
-        return sum(self._add(step, told) for step, told in by_step.items())
+        return sum(self._add(step, told, opening) for step, told in by_step.items())
 
-    def _add(self, step: Step, notices: Sequence[NewNotice]) -> int:
+    def _add(self, step: Step, notices: Sequence[NewNotice], opening: Opening | None) -> int:
         result = self._connection.execute(
             text(ADD),
             {
@@ -145,6 +198,9 @@ class SqlNotices:
                 "required": step.required,
                 "enrollment_ids": [n.enrollment_id for n in notices],
                 "skipped": [n.skipped for n in notices],
+                "not_after": [n.not_after for n in notices],
+                "roles": list(step.to) or None,
+                **_opening(opening),
                 "address_dead": ADDRESS_DEAD,
                 "complained_of": COMPLAINED_OF,
             },
@@ -173,15 +229,22 @@ class SqlNotices:
         ).scalar_one()
         return told
 
-    def supersede(self, enrollment_ids: Sequence[int], reason: str) -> frozenset[int]:
+    def supersede(
+        self, enrollment_ids: Sequence[int], reason: str, *, steps: Sequence[str] | None = None
+    ) -> frozenset[int]:
         """Skip what has not been sent yet, breaking leases; return the contacts it was for."""
         contacts = self._connection.execute(
             text(
                 "UPDATE notices SET state = 'skipped', reason = :reason,"
                 " lease = coalesce(lease, 0) + 1 WHERE enrollment_id = ANY(:ids)"
-                " AND state IN ('pending', 'leased', 'retry') RETURNING contact_id"
+                " AND state IN ('pending', 'leased', 'retry')"
+                " AND (CAST(:steps AS text[]) IS NULL OR step = ANY(:steps)) RETURNING contact_id"
             ),
-            {"ids": list(enrollment_ids), "reason": reason},
+            {
+                "ids": list(enrollment_ids),
+                "reason": reason,
+                "steps": None if steps is None else list(steps),
+            },
         )
         return frozenset(contacts.scalars())
 
@@ -193,18 +256,11 @@ class SqlNotices:
         version: int,
         deadline: datetime,
         also: Collection[int],
+        opening: Opening | None,
     ) -> int:
         """Tell the new date to those who were, or may have been, told another, and to ``also``."""
         result = self._connection.execute(
-            text(
-                "INSERT INTO notices (enrollment_id, contact_id, step, template, required,"
-                " schedule_version, deadline, message_id, due_at, attempt_at)"
-                " SELECT :id, contact_id, :template, :template, true, :version, :deadline,"
-                " '<' || gen_random_uuid() || '@' || :domain || '>', rollout_now(), rollout_now()"
-                f" FROM (SELECT DISTINCT contact_id FROM notices WHERE enrollment_id = :id"
-                f" AND state IN {TOLD} UNION SELECT unnest(CAST(:also AS bigint[]))) told"
-                " ON CONFLICT DO NOTHING"
-            ),
+            text(RETELL),
             {
                 "id": enrollment_id,
                 "template": template,
@@ -212,6 +268,7 @@ class SqlNotices:
                 "deadline": deadline,
                 "also": list(also),
                 "domain": self._mail_domain,
+                **_opening(opening),
             },
         )
         return result.rowcount
@@ -301,6 +358,12 @@ class SqlNotices:
             {"grace": grace, "limit": limit},
         )
         return [(row.enrollment_id, row.account_id) for row in rows]
+
+
+def _opening(opening: Opening | None) -> dict[str, Any]:
+    at = opening.at if opening else {}
+    spacing = opening.spacing if opening else timedelta(0)
+    return {"zones": list(at), "opens": list(at.values()), "spacing": spacing}
 
 
 def _due(row: RowMapping) -> DueEnrollment:

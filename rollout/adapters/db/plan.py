@@ -17,9 +17,10 @@ from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.deprecation_file import read_deprecation
 from rollout.domain.errors import NotFound
 from rollout.domain.inventory import KeyKind
-from rollout.domain.notices import NoticeContext, next_threshold
+from rollout.domain.notices import NoticeContext
 from rollout.domain.plan import Candidate, Deprecation, cohort_digest
 from rollout.domain.plan_draft import Change, Enrolled, Member
+from rollout.domain.timetable import warnings
 from rollout.domain.usage import Usage, judge_usage, most_used
 from rollout.services.ports.plan import Enrollment, Reschedule
 
@@ -186,7 +187,7 @@ class SqlPlan:
                     change.deadline.zone,
                     change.member.candidate.usage.value,
                     change.deadline.instant,
-                    next_threshold(deprecation.warnings, change.deadline.instant),
+                    warnings(deprecation, change.deadline.instant, change.deadline.zone).next(),
                 )
                 for enrollment_id, change in zip(ids, changes, strict=True)
             ),

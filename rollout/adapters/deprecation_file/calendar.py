@@ -49,7 +49,8 @@ def _weekdays(value: Value) -> frozenset[int]:
     return frozenset(list_of(one_of(WEEKDAYS), least=1)(value))
 
 
-def _freeze(value: Value) -> Freeze:
+def freeze(value: Value) -> Freeze:
+    """Read a stretch of days, both ends included, and why."""
     fields = read_fields(value, FREEZE)
     if fields["to"] < fields["from"]:
         raise value.unusable(f"`to` {fields['to']} is before `from` {fields['from']}")
@@ -67,5 +68,5 @@ CALENDAR: Shape = {
     "cutoff_time": Field(clock_time, time(16)),
     "weekdays": Field(_weekdays, MONDAY_TO_THURSDAY),
     "holidays": Field(list_of(_holiday_code), ()),
-    "freezes": Field(list_of(_freeze), ()),
+    "freezes": Field(list_of(freeze), ()),
 }

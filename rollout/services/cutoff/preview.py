@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollout.domain.cutoff import Case, Cut, Hold, judge
+from rollout.domain.cutoff import Case, Cut, Hold, Postpone, judge
 from rollout.services.cutoff.sweep import freeze_finder
 from rollout.services.ports import StartUnitOfWork
 
@@ -46,7 +46,7 @@ class CutoffPreview:
                         yield from _each(case, "hold", f"the cohort is paused: {pause}")
                     elif isinstance(verdict, Cut):
                         yield from _each(case, "cut", None)
-                    elif isinstance(verdict, Hold):
+                    elif isinstance(verdict, Hold | Postpone):
                         yield from _each(case, "hold", verdict.reason)
 
 

@@ -9,11 +9,23 @@ from itertools import accumulate
 from typing import Any
 
 from rollout.domain.audit import ROLLOUT, Fact
-from rollout.domain.calendar import frozen
-from rollout.domain.cutoff import Case, Cut, Hold, Verdict, Wait, earliest_warning, judge, over_cap
+from rollout.domain.calendar import deadline_after, frozen
+from rollout.domain.cutoff import (
+    Case,
+    Cut,
+    Hold,
+    Postpone,
+    Verdict,
+    Wait,
+    earliest_warning,
+    judge,
+    over_cap,
+)
 from rollout.domain.errors import RolloutError
 from rollout.domain.plan import Deprecation, Freeze
 from rollout.domain.usage import Usage
+from rollout.services.plan.dates import TOLD_LATE, Change, change_date
+from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.cutoff import DueCount
 from rollout.services.ports.notices import NewNotice
@@ -29,15 +41,17 @@ class Sweep:
     closed: int = 0  # enrollments
     held: int = 0
     waiting: int = 0
+    postponed: int = 0
     refused: dict[str, str] = field(default_factory=dict)  # deprecation → why its run was refused
 
 
 class CutoffSweep:
     """Runs over everything that is due; any number of workers may do so at once."""
 
-    def __init__(self, start: StartUnitOfWork, recheck: timedelta) -> None:
+    def __init__(self, start: StartUnitOfWork, recheck: timedelta, holidays: HolidayFinder) -> None:
         self._start = start
         self._recheck = recheck
+        self._holidays = holidays
 
     def sweep(self, by: datetime | None = None) -> Sweep:
         """Cut or hold everything that is due now, deprecation by deprecation.
@@ -106,13 +120,32 @@ class CutoffSweep:
             waits = {i: v.until for i, v in verdicts.items() if isinstance(v, Wait)}
             if waits:
                 uow.cutoff.wait(waits)
+            postponed = {i: v for i, v in verdicts.items() if isinstance(v, Postpone)}
+            self._postpone(uow, document, postponed)
             uow.commit()
         run.budget -= keys
         done.cut += keys
         done.closed += len(cut)
         done.held += len(holds)
         done.waiting += len(waits)
+        done.postponed += len(postponed)
         return True
+
+    def _postpone(
+        self, uow: UnitOfWork, document: Deprecation, postponed: Mapping[int, Postpone]
+    ) -> None:
+        """Move the deadline of whom the last warning left too little time, and tell them."""
+        holidays = self._holidays(document.calendar.holidays)
+        for enrollment_id, verdict in postponed.items():
+            planned = uow.plan.lock_enrollment(enrollment_id)
+            until = max(verdict.until, uow.now())
+            deadline = deadline_after(document.calendar, until, planned.zone, holidays)
+            change_date(
+                uow,
+                document,
+                Change(planned, deadline, planned.cohort, "late", TOLD_LATE, ROLLOUT),
+            )
+            uow.cutoff.clear_holds([enrollment_id])
 
     def _hold(self, uow: UnitOfWork, cases: Sequence[Case], holds: Mapping[int, Hold]) -> None:
         if not holds:

@@ -8,11 +8,14 @@ from datetime import date, datetime, timedelta
 from rollout.domain.audit import Fact
 from rollout.domain.calendar import Deadline, deadline_for
 from rollout.domain.errors import Conflict, NotFound, Refused
-from rollout.domain.notices import next_threshold
 from rollout.domain.plan import Deprecation
+from rollout.domain.timetable import warnings
 from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.plan import Enrollment, Reschedule
+from rollout.services.reading_hours import when_open
+
+TOLD_LATE = "The last warning of it reached you late."
 
 
 class PlanDates:
@@ -101,7 +104,7 @@ class Change:
     enrollment: Enrollment
     deadline: Deadline
     cohort: str
-    cause: str  # plan, extend or restore
+    cause: str  # plan, extend, restore, or late: the last warning was
     reason: str
     operator: str
     template: str = "extended"
@@ -125,7 +128,7 @@ def change_date(uow: UnitOfWork, document: Deprecation, change: Change) -> None:
             deadline,
             change.cause,
             change.reason,
-            next_threshold(document.warnings, deadline.instant, told_until),
+            warnings(document, deadline.instant, deadline.zone).next(after=told_until),
             told_until,
         )
     )
@@ -136,11 +139,12 @@ def change_date(uow: UnitOfWork, document: Deprecation, change: Change) -> None:
             version=version,
             deadline=deadline.instant,
             also=waiting,
+            opening=when_open(uow, document, [enrollment.enrollment_id]),
         )
     uow.audit.append([_fact(change, version, told=told)])
 
 
-_PAST = {"plan": "moved", "extend": "extended", "restore": "restored"}
+_PAST = {"plan": "moved", "extend": "extended", "restore": "restored", "late": "postponed"}
 
 
 def _fact(change: Change, version: int, *, told: bool) -> Fact:

@@ -21,6 +21,7 @@ class DueEnrollment:
     account_id: str
     state: str
     deadline: datetime
+    zone: str
     schedule_version: int
     told_until: datetime | None
     keys: int  # in scope and, before the deadline, active
@@ -39,6 +40,18 @@ class NewNotice:
     enrollment_id: int
     step: Step
     skipped: str | None = None
+    not_after: datetime | None = None  # what is not sent by then is skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """From when on people may be written to, by their time zones.
+
+    A message that tells a deadline waits no longer than until ``spacing`` before it.
+    """
+
+    at: Mapping[str, datetime]
+    spacing: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,19 @@ class NoticesRepository(Protocol):
         """Lock enrollments whose next step is due and whose cohort is not paused."""
         ...
 
-    def add(self, notices: Sequence[NewNotice]) -> int:
-        """Write the rows: one per contact. One that exists already stays as it is."""
+    def with_integration(self, enrollment_ids: Sequence[int], since: datetime) -> Collection[int]:
+        """Return those whose keys an integration that is known by name has used since then."""
+        ...
+
+    def zones(self, enrollment_ids: Sequence[int]) -> Collection[str]:
+        """Return the time zones in which people of some enrollments live."""
+        ...
+
+    def add(self, notices: Sequence[NewNotice], opening: Opening | None = None) -> int:
+        """Write the rows: one per contact that the step is for. One that exists stays as it is.
+
+        Where nobody of the step's roles can be written to, it is for everybody.
+        """
         ...
 
     def advance(self, steps: Sequence[tuple[int, datetime | None]], told_until: datetime) -> None:
@@ -76,8 +100,10 @@ class NoticesRepository(Protocol):
         """Say whether anybody was, or may have been, told a date of this enrollment."""
         ...
 
-    def supersede(self, enrollment_ids: Sequence[int], reason: str) -> frozenset[int]:
-        """Skip what has not been sent yet; return the contacts it was for."""
+    def supersede(
+        self, enrollment_ids: Sequence[int], reason: str, *, steps: Sequence[str] | None = None
+    ) -> frozenset[int]:
+        """Skip what has not been sent yet, of some steps or all; return whom it was for."""
         ...
 
     def retell(
@@ -88,6 +114,7 @@ class NoticesRepository(Protocol):
         version: int,
         deadline: datetime,
         also: Collection[int],
+        opening: Opening | None,
     ) -> int:
         """Tell the new date to those who were, or may have been, told another, and to ``also``."""
         ...

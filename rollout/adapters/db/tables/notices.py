@@ -40,6 +40,7 @@ notices = Table(
     Column("leased_until", instant),
     Column("due_at", instant, nullable=False),
     Column("attempt_at", instant, nullable=False),  # not before
+    Column("not_after", instant),  # what is not sent by then is skipped
     Column("sent_at", instant),
     Column("delivered_at", instant),
     # A bounce may come after a message had counted as delivered: then both are set.

@@ -1,0 +1,22 @@
+"""When the people of some accounts may next be written to, by their own clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rollout.domain.plan import Deprecation
+from rollout.domain.timetable import next_open
+from rollout.services.ports import UnitOfWork
+from rollout.services.ports.notices import Opening
+
+
+def when_open(
+    uow: UnitOfWork, document: Deprecation, enrollment_ids: Sequence[int]
+) -> Opening | None:
+    """Return when they may be written to, zone by zone; None: at any time."""
+    hours = document.notices.hours
+    if hours is None or not enrollment_ids:
+        return None
+    now = uow.now()
+    zones = uow.notices.zones(enrollment_ids)
+    return Opening({zone: next_open(hours, now, zone) for zone in zones}, document.spacing)
