@@ -34,6 +34,13 @@ from tests.support.database import set_clock
 GRACE = timedelta(minutes=15)
 RETURN_PATHS = ReturnPaths("bounces.platform.example", b"k" * 32)
 
+NEXT = """
+SELECT min(at) FROM (
+  SELECT next_notice_at AS at FROM enrollments
+  UNION ALL SELECT attempt_at FROM notices WHERE state IN ('pending', 'retry')) due
+ WHERE at > :now
+"""
+
 
 class Campaign:
     """The cast, their plan, and every service that acts on them."""
@@ -88,13 +95,13 @@ class Campaign:
         return done
 
     def live(self, until: datetime) -> Sweep:
-        """Work whenever a reminder is due on the way to an instant, and then; return the last."""
-        next_due = "SELECT min(next_notice_at) FROM enrollments WHERE next_notice_at > :now"
-        now = self.rows("SELECT rollout_now()")[0][0]
-        while (due := self.rows(next_due, now=now)[0][0]) is not None and due < until:
-            self.work(due)
-            now = min(due + GRACE, until)
+        """Work from now on whenever something is due, until an instant; return the last sweep."""
+        now: datetime | None = self.rows("SELECT rollout_now()")[0][0]
+        while now is not None and now < until:
             self.work(now)
+            now = min(now + GRACE, until)
+            self.work(now)
+            now = self.rows(NEXT, now=now)[0][0]
         return self.work(until)
 
     def run(self, statement: str, **values: Any) -> Any:

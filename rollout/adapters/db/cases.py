@@ -76,35 +76,43 @@ def load_cases(
         keys[row.account_id].append(_key(row, deprecation, coverage, now))
     promises = defaultdict(list)
     for row in rows(PROMISES, ids=list(enrollment_ids)):
-        promises[row.enrollment_id].append(
-            Promise(_utc(row.deadline), _utc(row.first_delivered_at), row.contacts)
-        )
-    last_warnings = {
-        row.enrollment_id: LastWarning(
-            row.waiting,
-            _utc(row.first_delivered_at) if row.first_delivered_at else None,
-            deprecation.spacing,
-        )
-        for row in rows(LAST_WARNING, ids=list(enrollment_ids), step=_last_step(deprecation))
-    }
+        promises[row.enrollment_id].append(_promise(row))
+    last_warnings = _last_warnings(
+        rows(LAST_WARNING, ids=list(enrollment_ids), step=_last_step(deprecation)), deprecation
+    )
     return [
         Case(
-            enrollment_id=e.enrollment_id,
+            **_utc_fields(enrollment),
             deprecation=deprecation.name,
-            account_id=e.account_id,
-            cohort=e.cohort,
-            deadline=_utc(e.deadline),
-            zone=e.zone,
-            schedule_version=e.schedule_version,
-            keys=tuple(keys[e.account_id]),
-            operator_hold=e.operator_hold,
-            approvals=approvals[e.cohort],
-            promises=tuple(promises[e.enrollment_id]),
-            warning_due_at=e.warning_due_at,
-            last_warning=last_warnings.get(e.enrollment_id),
+            keys=tuple(keys[enrollment.account_id]),
+            approvals=approvals[enrollment.cohort],
+            promises=tuple(promises[enrollment.enrollment_id]),
+            last_warning=last_warnings.get(enrollment.enrollment_id),
         )
-        for e in enrollments
+        for enrollment in enrollments
     ]
+
+
+def _utc_fields(row: Row[Any]) -> dict[str, Any]:
+    columns = row._mapping  # noqa: SLF001 - SQLAlchemy's public way to a row's columns
+    return {
+        name: _utc(value) if isinstance(value, datetime) else value
+        for name, value in columns.items()
+    }
+
+
+def _promise(row: Row[Any]) -> Promise:
+    return Promise(_utc(row.deadline), _utc(row.first_delivered_at), row.contacts)
+
+
+def _last_warnings(rows: Sequence[Row[Any]], deprecation: Deprecation) -> dict[int, LastWarning]:
+    found = {}
+    for row in rows:
+        first = row.first_delivered_at
+        found[row.enrollment_id] = LastWarning(
+            row.waiting, _utc(first) if first else None, deprecation.spacing
+        )
+    return found
 
 
 def _last_step(deprecation: Deprecation) -> str | None:
