@@ -28,7 +28,8 @@ from rollout.services.ports import (
 ACCEPTED = Receipt(Outcome.ACCEPTED, "250 2.0.0 Queued")
 TEMPORARY = Receipt(Outcome.TEMPORARY, "RCPT: 450 4.7.1 Greylisted")
 REFUSED = Receipt(Outcome.REFUSED, "RCPT: 550 5.1.1 No such user", recipient_refused=True)
-UNCERTAIN = Receipt(Outcome.UNCERTAIN, "final dot: Connection unexpectedly closed")
+UNCERTAIN = Receipt(Outcome.UNCERTAIN, "final dot: Connection unexpectedly closed", closing=True)
+NO_LINE = Receipt(Outcome.NO_LINE, "no line to mail.example: Connection refused", closing=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ class FakeMailer:
     def plan(self, to: str, *receipts: Receipt) -> None:
         """End the next attempts to this address so, one each, then accept again."""
         self._planned[to].extend(receipts)
+
+    def recover(self) -> None:
+        """Forget what is planned: accept whatever comes."""
+        self._planned.clear()
 
     @contextmanager
     def session(self) -> Iterator[MailSession]:

@@ -1,4 +1,4 @@
-"""A notice may be of no use after some time."""
+"""Say per notice when it is of no use any more."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:
-    op.add_column("notices", sa.Column("not_after", sa.DateTime(timezone=True), nullable=True))
+    op.execute("SET LOCAL lock_timeout = '2s'")
+    op.add_column("notices", sa.Column("not_after", sa.DateTime(timezone=True)))

@@ -39,7 +39,7 @@ def list_notices(
         items = rollout.queries.notices(
             account_id=account, state=state.value if state else None, step=step, limit=rows
         )
-        columns = (*COLUMNS, "delivered_at", "reason")
+        columns = (*COLUMNS, "delivered_at", "resent_at", "reason")
         print_list(items if rows == limit else islice(items, TABLE_ROWS), columns, as_json=as_json)
         if next(items, None):
             err.print(f"These are the newest {TABLE_ROWS}; --limit shows more.")

@@ -70,6 +70,7 @@ class Step:
     template: str
     only: tuple[Only, ...]  # all of them must hold
     required: bool
+    resend: bool  # once more, where nobody knows whether it arrived
     to: tuple[str, ...] = ()  # roles of contacts; none: everybody
     max_late: timedelta | None = None  # a step that is sent later than this is skipped
 

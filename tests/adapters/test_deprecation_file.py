@@ -103,12 +103,19 @@ def test_the_example_of_the_design_is_read() -> None:
     )
     day = timedelta(days=1)
     assert deprecation.reminders == (
-        Step("announcement", -60 * day, "announcement", (), required=False),
-        Step("reminder", -30 * day, "reminder", (), required=False),
-        Step("reminder-2", -14 * day, "reminder", (Only.IN_USE,), required=False),
-        Step("final-warning", -3 * day, "final-warning", (), required=True),
-        Step("disabled", 0 * day, "disabled", (), required=False),
-        Step("still-calling", day, "still-calling", (Only.REFUSED_SINCE_CUTOFF,), required=False),
+        Step("announcement", -60 * day, "announcement", (), required=False, resend=False),
+        Step("reminder", -30 * day, "reminder", (), required=False, resend=False),
+        Step("reminder-2", -14 * day, "reminder", (Only.IN_USE,), required=False, resend=False),
+        Step("final-warning", -3 * day, "final-warning", (), required=True, resend=True),
+        Step("disabled", 0 * day, "disabled", (), required=False, resend=False),
+        Step(
+            "still-calling",
+            day,
+            "still-calling",
+            (Only.REFUSED_SINCE_CUTOFF,),
+            required=False,
+            resend=False,
+        ),
     )
     assert deprecation.guards.approvals == 2
     canary, quiet, integrations, everyone = deprecation.cohorts
@@ -119,6 +126,22 @@ def test_the_example_of_the_design_is_read() -> None:
     assert integrations.select == Selector(integration=ANY_INTEGRATION)
     assert everyone.select == Selector()
     assert everyone.date == date(2027, 4, 13)
+
+
+@pytest.mark.parametrize(
+    ("step", "resend"),
+    [
+        ("required: true", True),
+        ("required: false", False),
+        ("required: true, if_uncertain: leave", False),
+        ("required: false, if_uncertain: resend", True),
+    ],
+)
+def test_a_required_step_is_resent_if_uncertain_and_others_are_not_unless_the_file_says_so(
+    step: str, *, resend: bool
+) -> None:
+    deprecation = read(FILE.replace("required: true", step))
+    assert deprecation.reminders[3].resend is resend
 
 
 def test_calendar_and_guards_have_defaults() -> None:
@@ -246,6 +269,16 @@ def test_a_stored_document_is_read_without_looking_at_the_templates() -> None:
         ("select: {},", "select: ,", "24: cohorts[2].select: a mapping of names to values is expe"),
         ("required: true", "required: on", "17: reminders[3].required: write true or false withou"),
         ("required: true", "required: 'true'", "17: reminders[3].required: write true or false w"),
+        (
+            "required: true",
+            "if_uncertain: resent",
+            "17: reminders[3].if_uncertain: unknown word `resent`; did you mean `resend`?",
+        ),
+        (
+            "required: true",
+            "if_uncertain: true",
+            "17: reminders[3].if_uncertain: unknown word `true`; it is one of resend, leave",
+        ),
         # names that the file gives
         ("deprecation: api-keys", "deprecation: API_keys", "1: deprecation: `API_keys` is no name"),
         ("deprecation: api-keys", "deprecation: -a", "1: deprecation: `-a` is no name"),

@@ -45,7 +45,7 @@ def test_an_accepted_letter_arrives_whole_with_its_headers() -> None:
     [say("421 4.3.2 Closing"), say("451 4.3.0 Later"), DROP, STALL, say("gibberish")],
     ids=repr,
 )
-def test_trouble_before_the_dot_is_temporary_and_the_next_letter_goes_through(
+def test_trouble_before_the_dot_is_not_the_letters_fault_and_the_next_one_goes_through(
     phase: Phase, act: Act
 ) -> None:
     with SmtpServer() as server:
@@ -55,36 +55,39 @@ def test_trouble_before_the_dot_is_temporary_and_the_next_letter_goes_through(
             first = session.send(to="a@acme.example", message_id="<1@x>", letter=LETTER)
             second = session.send(to="b@acme.example", message_id="<2@x>", letter=LETTER)
         assert [r.recipient for r in server.received] == ["b@acme.example"]
-    assert first.outcome is Outcome.TEMPORARY
-    assert second.outcome is Outcome.ACCEPTED
+    assert first.outcome is (Outcome.NO_LINE if phase in BEFORE_THE_LETTER else Outcome.TEMPORARY)
+    # After a plain 4xx to the letter itself, the server takes others.
+    assert first.closing is (phase in BEFORE_THE_LETTER or act != say("451 4.3.0 Later"))
+    assert second == Receipt(Outcome.ACCEPTED, "250 2.0.0 Queued")
 
 
 @pytest.mark.parametrize("phase", BEFORE_THE_LETTER)
-def test_a_5xx_before_the_letter_is_temporary_because_the_letter_is_not_at_fault(
+def test_a_5xx_before_the_letter_is_no_line_because_the_letter_is_not_at_fault(
     phase: Phase,
 ) -> None:
     with SmtpServer() as server:
         server.always(phase, say("554 5.7.1 Not you"))
         receipt = send_one(server)
-    assert receipt.outcome is Outcome.TEMPORARY
+    assert receipt.outcome is Outcome.NO_LINE
     assert "check ROLLOUT_SMTP_URL" in receipt.reply
     assert "554" in receipt.reply or phase is Phase.EHLO  # smtplib goes on to HELO
 
 
-def test_a_failed_sign_in_is_temporary_and_names_the_setting_but_not_the_password() -> None:
+def test_a_failed_sign_in_is_no_line_and_names_the_setting_but_not_the_password() -> None:
     with SmtpServer() as server:
         server.always(Phase.AUTH, say("535 5.7.8 Authentication failed"))
         receipt = send_one(server)
-    assert receipt.outcome is Outcome.TEMPORARY
+    assert receipt.outcome is Outcome.NO_LINE
     assert "535 5.7.8 Authentication failed" in receipt.reply
     assert "ROLLOUT_SMTP_URL" in receipt.reply
     assert "p@ss" not in receipt.reply
 
 
-def test_a_missing_sign_in_noticed_at_mail_from_is_temporary() -> None:
+def test_a_missing_sign_in_noticed_at_mail_from_is_no_line() -> None:
+    reply = "530 5.7.0 Authentication required"
     with SmtpServer() as server:
-        server.plan(Phase.MAIL, say("530 5.7.0 Authentication required"))
-        assert send_one(server).outcome is Outcome.TEMPORARY
+        server.plan(Phase.MAIL, say(reply))
+        assert send_one(server) == Receipt(Outcome.NO_LINE, f"MAIL: {reply}", closing=True)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,8 @@ def test_a_4xx_after_the_dot_is_temporary(reply: str) -> None:
     with SmtpServer() as server:
         server.plan(Phase.DOT, say(reply))
         receipt = send_one(server)
-    assert receipt == Receipt(Outcome.TEMPORARY, f"final dot: {reply}")
+    closing = reply.startswith("421")
+    assert receipt == Receipt(Outcome.TEMPORARY, f"final dot: {reply}", closing=closing)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +144,7 @@ def test_no_clear_reply_after_the_dot_is_uncertain(act: Act, arrived: int) -> No
         receipt = send_one(server, final_timeout=0.5 if act is STALL else 10)
         assert len(server.received) == arrived
     assert receipt.outcome is Outcome.UNCERTAIN
+    assert receipt.closing
     assert receipt.reply.startswith("final dot: ")
 
 
@@ -203,12 +208,13 @@ def test_a_reply_that_makes_no_sense_ends_the_line_so_that_replies_cannot_get_ou
     assert (first.outcome, second.outcome) == (Outcome.TEMPORARY, Outcome.ACCEPTED)
 
 
-def test_a_server_that_is_not_there_is_temporary() -> None:
+def test_a_server_that_is_not_there_is_no_line() -> None:
     with SmtpServer() as server:
         url = server.url
     with mailer(url).session() as session:
         receipt = session.send(to="dev@acme.example", message_id="<1@x>", letter=LETTER)
-    assert receipt.outcome is Outcome.TEMPORARY
+    assert receipt.outcome is Outcome.NO_LINE
+    assert receipt.closing
     assert receipt.reply.startswith(f"no line to {url.removeprefix('smtp://')}: ")
 
 

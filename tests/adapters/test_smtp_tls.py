@@ -57,7 +57,7 @@ def test_a_certificate_that_is_not_trusted_stops_the_letter(
         with mailer(url).session() as session:
             receipt = session.send(to="a@b.example", message_id="<1@x>", letter=LETTER)
         assert server.received == []
-    assert receipt.outcome is Outcome.TEMPORARY
+    assert receipt.outcome is Outcome.NO_LINE
     assert "certificate" in receipt.reply.lower()
 
 
@@ -66,5 +66,5 @@ def test_required_starttls_that_is_not_offered_stops_the_letter_and_the_password
         with mailer(f"{signed_in(server)}?starttls=1").session() as session:
             receipt = session.send(to="a@b.example", message_id="<1@x>", letter=LETTER)
         assert not any(command.startswith("AUTH") for command in server.commands)
-    assert receipt.outcome is Outcome.TEMPORARY
+    assert receipt.outcome is Outcome.NO_LINE
     assert "STARTTLS" in receipt.reply

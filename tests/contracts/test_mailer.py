@@ -141,6 +141,7 @@ def test_a_failure_is_told_and_the_session_goes_on(post: Post, failure: Receipt)
     first, second, third = send(post, "dev@acme.example", "ops@acme.example", "dev@acme.example")
     assert first.outcome is failure.outcome
     assert first.recipient_refused is failure.recipient_refused
+    assert first.closing is failure.closing
     assert first.reply.startswith(failure.reply.partition(":")[0])
     assert (second.outcome, third.outcome) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
     assert [sent.to for sent in post.arrived()] == ["ops@acme.example", "dev@acme.example"]

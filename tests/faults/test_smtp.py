@@ -78,38 +78,36 @@ def later(engine: Engine) -> None:
     run(engine, "UPDATE notices SET attempt_at = now() WHERE state = 'retry'")
 
 
+def send_all(engine: Engine, delivery: NoticeDelivery) -> None:
+    """Sweep until every letter has come to its end, whatever waits for a better time."""
+    while ledger(engine, "pending", "retry"):
+        delivery.sweep()
+        later(engine)
+
+
 @pytest.mark.parametrize(
-    ("faults", "first", "in_the_end"),
+    ("faults", "in_the_end"),
     [
         pytest.param(
             [(phase, STALL) for phase in (*BEFORE_THE_TEXT, Phase.DOT, Phase.RSET)],
-            {"retry": 5, "uncertain": 1, "sent": 6},
             {"uncertain": 1, "sent": 11},
             id="hanging",
         ),
         pytest.param(
             [(phase, DROP) for phase in (*BEFORE_THE_TEXT, Phase.DOT, Phase.RSET)],
-            {"retry": 5, "uncertain": 1, "sent": 6},
             {"uncertain": 1, "sent": 11},
             id="hanging up",
         ),
         pytest.param(
-            [(phase, BUSY) for phase in (*BEFORE_THE_TEXT, Phase.DOT)],
-            {"retry": 6, "sent": 6},
-            {"sent": 12},
-            id="busy",
+            [(phase, BUSY) for phase in (*BEFORE_THE_TEXT, Phase.DOT)], {"sent": 12}, id="busy"
         ),
         pytest.param(
             [(Phase.DOT, ACCEPT_THEN_DIE)] * 3,
             {"uncertain": 3, "sent": 9},
-            {"uncertain": 3, "sent": 9},
             id="dying once it has the letter",
         ),
         pytest.param(
-            [(Phase.RCPT, say("450 4.7.1 Greylisted"))] * LETTERS,
-            {"retry": 12},
-            {"sent": 12},
-            id="greylisting",
+            [(Phase.RCPT, say("450 4.7.1 Greylisted"))] * LETTERS, {"sent": 12}, id="greylisting"
         ),
         pytest.param(
             [
@@ -117,7 +115,6 @@ def later(engine: Engine) -> None:
                 (Phase.MAIL, say("550 5.7.1 Not from you")),
                 (Phase.DOT, say("554 5.6.0 Not such letters")),
             ],
-            {"bounced": 3, "sent": 9},
             {"bounced": 3, "sent": 9},
             id="refusing",
         ),
@@ -128,17 +125,15 @@ def test_whatever_a_mail_server_does_the_ledger_says_what_people_have_received(
     server: SmtpServer,
     delivery: NoticeDelivery,
     faults: Sequence[tuple[Phase, Act]],
-    first: dict[str, int],
     in_the_end: dict[str, int],
 ) -> None:
     for phase, act in faults:
         server.plan(phase, act)
-    assert delivery.sweep() == LETTERS
-    assert states(engine) == first
+    delivery.sweep()
     assert delivery.sweep() == 0  # nothing is tried again at once
 
     later(engine)
-    delivery.sweep()
+    send_all(engine, delivery)
     assert states(engine) == in_the_end
     arrived = received(server)
     assert set(arrived.values()) == {1}
@@ -147,6 +142,23 @@ def test_whatever_a_mail_server_does_the_ledger_says_what_people_have_received(
     delivery.confirm()
     assert ledger(engine, "delivered") <= set(arrived)
     assert_sound(engine)
+
+
+@pytest.mark.parametrize("phase", [Phase.CONNECT, Phase.MAIL])
+def test_a_server_that_says_421_to_everything_is_asked_once_a_sweep_and_loses_no_letter(
+    engine: Engine, server: SmtpServer, delivery: NoticeDelivery, phase: Phase
+) -> None:
+    server.plan(phase, *[BUSY] * 5)
+    for _ in range(5):
+        assert delivery.sweep() == 0
+        later(engine)
+    assert server.connections == 5
+    [[tries]] = rows(engine, "SELECT sum(attempts) FROM notices")
+    assert tries == (5 if phase is Phase.MAIL else 0)
+
+    send_all(engine, delivery)
+    assert states(engine) == {"sent": LETTERS}
+    assert received(server) == Counter(dict.fromkeys(ledger(engine, "sent"), 1))
 
 
 def test_only_the_address_that_was_refused_for_good_is_given_up(
@@ -164,26 +176,29 @@ def test_only_the_address_that_was_refused_for_good_is_given_up(
     assert rows(engine, "SELECT count(*) FROM contacts WHERE deliverability <> 'ok'") == [(1,)]
 
 
-def test_a_required_letter_of_uncertain_fate_is_sent_once_more_and_then_left(
+def test_a_letter_that_may_be_resent_is_sent_once_more_if_uncertain_and_then_left(
     engine: Engine, server: SmtpServer, delivery: NoticeDelivery
 ) -> None:
-    run(engine, "UPDATE notices SET required = true")
-    server.plan(Phase.DOT, *[ACCEPT_THEN_DIE] * (LETTERS + 2))
-    delivery.sweep()
-    assert states(engine) == {"retry": LETTERS}
+    run(engine, "UPDATE notices SET resend = true")
+    server.plan(Phase.DOT, *[ACCEPT_THEN_DIE] * 3)
+    send_all(engine, delivery)
 
-    later(engine)
-    delivery.sweep()
-    assert states(engine) == {"uncertain": 2, "sent": LETTERS - 2}
-    assert received(server) == Counter(dict.fromkeys(ledger(engine, "sent", "uncertain"), 2))
+    assert states(engine) == {"uncertain": 1, "sent": LETTERS - 1}
+    twice = {
+        m for (m,) in rows(engine, "SELECT message_id FROM notices WHERE resent_at IS NOT NULL")
+    }
+    assert len(twice) == 2
+    arrived = received(server)
+    assert arrived == Counter(ledger(engine, "sent", "uncertain")) + Counter(twice)
+    assert rows(engine, "SELECT count(*) FROM facts WHERE action = 'notice.resent'") == [(2,)]
 
 
-@pytest.mark.parametrize("required", [False, True])
-def test_a_sender_killed_while_it_sends_loses_no_letter_and_repeats_only_a_required_one(
-    engine: Engine, server: SmtpServer, crew: Crew, *, required: bool
+@pytest.mark.parametrize("resend", [False, True])
+def test_a_sender_killed_while_it_sends_loses_no_letter_and_resends_only_what_may_be(
+    engine: Engine, server: SmtpServer, crew: Crew, *, resend: bool
 ) -> None:
     write_letters(engine)
-    run(engine, "UPDATE notices SET required = :required", required=required)
+    run(engine, "UPDATE notices SET resend = :resend", resend=resend)
     server.plan(Phase.DOT, *[say("250 2.0.0 Queued")] * 3)
     server.always(Phase.DOT, STALL)
     worker = crew.start("workers.worker", ROLLOUT_SMTP_URL=server.url)
@@ -198,6 +213,6 @@ def test_a_sender_killed_while_it_sends_loses_no_letter_and_repeats_only_a_requi
     crew.start("workers.worker", ROLLOUT_SMTP_URL=server.url)
     wait_until(lambda: not ledger(engine, "pending", "leased", "sending", "sent", "retry"))
 
-    assert ledger(engine, "uncertain") == (set() if required else half_sent)
+    assert ledger(engine, "uncertain") == (set() if resend else half_sent)
     assert received(server) == Counter(dict.fromkeys(ledger(engine, "delivered"), 1))
     assert_sound(engine)

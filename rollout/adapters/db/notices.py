@@ -12,10 +12,10 @@ from sqlalchemy import Connection, RowMapping, text
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
-from rollout.adapters.db.suppression import suppress
+from rollout.adapters.db.suppression import SKIPPED, suppress
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext, NoticeState
 from rollout.domain.plan import Step
-from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice, Opening
+from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice, Opening, Reaped
 
 # Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
 CLAIM_ENROLLMENTS = """
@@ -61,9 +61,10 @@ OPEN = """LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:opens AS timestamptz[])
 
 # One random id for the batch: a million of them would cost more than the rows.
 ADD = f"""
-INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
+INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend, schedule_version,
                      deadline, message_id, state, reason, due_at, attempt_at, not_after)
-SELECT n.enrollment_id, c.contact_id, :step, :template, :required, e.schedule_version, e.deadline,
+SELECT n.enrollment_id, c.contact_id, :step, :template, :required, :resend, e.schedule_version,
+       e.deadline,
        '<' || batch.id || '.' || e.enrollment_id || '.' || c.contact_id || '@' || :domain || '>',
        CASE WHEN unwanted.reason IS NULL THEN 'pending' ELSE 'skipped' END, unwanted.reason,
        rollout_now(), {WHEN_OPEN.format(deadline="e.deadline")}, n.not_after
@@ -88,9 +89,9 @@ ON CONFLICT (enrollment_id, contact_id, step, schedule_version) DO NOTHING
 TOLD = "('sending', 'sent', 'delivered', 'complained', 'uncertain')"
 
 RETELL = f"""
-INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
-                     deadline, message_id, due_at, attempt_at)
-SELECT :id, contact_id, :template, :template, true, :version, :deadline,
+INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend,
+                     schedule_version, deadline, message_id, due_at, attempt_at)
+SELECT :id, contact_id, :template, :template, true, true, :version, :deadline,
        '<' || gen_random_uuid() || '@' || :domain || '>', rollout_now(),
        {WHEN_OPEN.format(deadline="CAST(:deadline AS timestamptz)")}
   FROM (SELECT contact_id FROM notices WHERE enrollment_id = :id AND state IN {TOLD}
@@ -124,8 +125,8 @@ UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
   FROM due, enrollments e, contacts c
  WHERE n.notice_id = due.notice_id AND e.enrollment_id = n.enrollment_id
    AND c.contact_id = n.contact_id
-RETURNING n.notice_id, n.lease, n.enrollment_id, e.account_id, n.step, n.template, n.required,
-          c.email, n.message_id, n.attempts
+RETURNING n.notice_id, n.lease, n.enrollment_id, e.account_id, n.step, n.template, n.resend,
+          n.resent_at IS NOT NULL AS resent, c.email, n.message_id, n.attempts
 """
 
 # A warning is out of date once its schedule has moved or its account left; what follows the
@@ -140,19 +141,29 @@ UPDATE notices n SET state = 'sending', attempts = attempts + 1,
    AND (n.not_after IS NULL OR n.not_after >= rollout_now())
 """
 
+# Whoever was begun has counted an attempt already.
+GIVE_BACK = """
+UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_instant() + :pause,
+       attempts = n.attempts - CASE n.state WHEN 'sending' THEN 1 ELSE 0 END
+  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS given (notice_id, lease)
+ WHERE (n.notice_id, n.lease) = (given.notice_id, given.lease)
+   AND n.state IN ('leased', 'sending')
+"""
+
 REAP = """
 WITH expired AS MATERIALIZED (
-  SELECT notice_id, state FROM notices
+  SELECT notice_id, state = 'sending' AS half_sent,
+         state = 'sending' AND resend AND resent_at IS NULL AS again
+    FROM notices
    WHERE state IN ('leased', 'sending') AND leased_until <= rollout_now()
    ORDER BY leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED)
 UPDATE notices n SET lease = n.lease + 1, attempt_at = rollout_now(),
-       state = CASE WHEN x.state = 'leased' THEN 'pending'
-                    WHEN n.required AND n.attempts < 2 THEN 'retry' ELSE 'uncertain' END,
-       reason = CASE WHEN x.state = 'sending'
-                     THEN 'the sender died while sending: it may have arrived' END
-  FROM expired x WHERE n.notice_id = x.notice_id
-RETURNING CASE WHEN x.state = 'leased' THEN 'due again'
-               WHEN n.state = 'retry' THEN 'sent again' ELSE 'uncertain' END AS fate
+       state = CASE WHEN x.again THEN 'retry' WHEN x.half_sent THEN 'uncertain' ELSE 'pending' END,
+       resent_at = CASE WHEN x.again THEN rollout_instant() ELSE n.resent_at END,
+       reason = CASE WHEN x.half_sent THEN 'the sender died while sending: it may have arrived' END
+  FROM expired x, enrollments e
+ WHERE n.notice_id = x.notice_id AND e.enrollment_id = n.enrollment_id
+RETURNING n.notice_id, e.account_id, n.step, n.message_id, n.state, n.reason
 """
 
 
@@ -196,6 +207,7 @@ class SqlNotices:
                 "step": step.name,
                 "template": step.template,
                 "required": step.required,
+                "resend": step.resend,
                 "enrollment_ids": [n.enrollment_id for n in notices],
                 "skipped": [n.skipped for n in notices],
                 "not_after": [n.not_after for n in notices],
@@ -235,7 +247,7 @@ class SqlNotices:
         """Skip what has not been sent yet, breaking leases; return the contacts it was for."""
         contacts = self._connection.execute(
             text(
-                "UPDATE notices SET state = 'skipped', reason = :reason,"
+                f"UPDATE notices SET state = {SKIPPED}, reason = :reason,"
                 " lease = coalesce(lease, 0) + 1 WHERE enrollment_id = ANY(:ids)"
                 " AND state IN ('pending', 'leased', 'retry')"
                 " AND (CAST(:steps AS text[]) IS NULL OR step = ANY(:steps)) RETURNING contact_id"
@@ -324,19 +336,38 @@ class SqlNotices:
         )
         return result.rowcount == 1
 
+    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
+        """Let notices wait that were not tried: that counts as no attempt."""
+        self._connection.execute(
+            text(GIVE_BACK),
+            {
+                "ids": [n.notice_id for n in leased],
+                "leases": [n.lease for n in leased],
+                "reason": reason,
+                "pause": pause,
+            },
+        )
+
+    def resend(self, leased: Leased) -> None:
+        """Note that a notice may have arrived and is sent once more."""
+        self._connection.execute(
+            text("UPDATE notices SET resent_at = rollout_instant() WHERE notice_id = :id"),
+            {"id": leased.notice_id},
+        )
+
     def bounce(self, leased: Leased) -> None:
         """Note that the address itself was refused for good; skip what waits to be sent to it."""
         query = text("SELECT contact_id FROM notices WHERE notice_id = :id")
         contact_id = self._connection.execute(query, {"id": leased.notice_id}).scalar_one()
         suppress(self._connection, contact_id, NoticeState.BOUNCED)
 
-    def reap(self) -> Mapping[str, int]:
-        """Take back expired leases: unsent ones are due again, half-sent ones are uncertain."""
-        fates = self._connection.execute(text(REAP)).scalars()
-        counts: dict[str, int] = {}
-        for fate in fates:
-            counts[fate] = counts.get(fate, 0) + 1
-        return counts
+    def reap(self) -> Sequence[Reaped]:
+        """Take back expired leases: unsent ones are due again.
+
+        Half-sent ones are uncertain, or due once more where they may be sent twice.
+        """
+        rows = self._connection.execute(text(REAP))
+        return [Reaped(**row) for row in rows.mappings()]
 
     def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
         """Return what the templates may say, for each notice."""

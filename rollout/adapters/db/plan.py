@@ -33,7 +33,8 @@ SELECT a.account_id, a.timezone, a.tier, k.keys, k.last_seen, k.attested_at, k.d
        e.enrollment_id, e.cohort, e.deadline, e.state, e.schedule_version, s.cause,
        coalesce(i.integrations, array[]::text[]) AS integrations,
        EXISTS (SELECT 1 FROM notices n WHERE n.enrollment_id = e.enrollment_id
-                AND n.state IN ('sending', 'sent', 'delivered', 'complained', 'uncertain')) AS told
+                AND (n.state IN ('sending', 'sent', 'delivered', 'complained', 'uncertain')
+                     OR n.resent_at IS NOT NULL AND n.state <> 'bounced')) AS told
   FROM (SELECT account_id, count(*) AS keys, {OF_KEYS}
           FROM keys LEFT JOIN key_usage u USING (key_id)
          WHERE kind = ANY(:kinds) AND status = 'active' GROUP BY account_id) k

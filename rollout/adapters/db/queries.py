@@ -58,7 +58,8 @@ SELECT e.deprecation, s.schedule_version, s.deadline, s.cause, s.reason, s.set_a
 """
 NOTICES = """
 SELECT n.notice_id, e.account_id, c.email AS contact, n.step, n.state, n.due_at, n.sent_at,
-       CASE WHEN n.bounced_at IS NULL THEN n.delivered_at END AS delivered_at, n.reason
+       CASE WHEN n.bounced_at IS NULL THEN n.delivered_at END AS delivered_at, n.resent_at,
+       n.reason
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
  WHERE (CAST(:account_id AS text) IS NULL OR e.account_id = :account_id)
    AND (CAST(:state AS text) IS NULL OR n.state = :state)

@@ -6,12 +6,14 @@ from sqlalchemy import Connection, text
 
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeState
 
+# What was uncertain and is to be sent once more may have arrived: nobody may call it unsent.
+SKIPPED = "CASE WHEN resent_at IS NULL THEN 'skipped' ELSE 'uncertain' END"
 _MARK = """
 UPDATE contacts SET deliverability = :end
  WHERE contact_id = :contact_id AND deliverability <> 'bounced'
 """
-_SKIP = """
-UPDATE notices SET state = 'skipped', reason = :reason
+_SKIP = f"""
+UPDATE notices SET state = {SKIPPED}, reason = :reason
  WHERE contact_id = :contact_id AND state IN ('pending', 'leased', 'retry')
    AND (:dead OR NOT required)
 """

@@ -51,7 +51,9 @@ def _step(value: Value) -> Step:
     ):
         if fields[field] and problem:
             raise (value.get(field) or value).unusable(problem)
-    return Step(step, offset, fields.pop("template") or step, **fields)
+    if_uncertain = fields.pop("if_uncertain")
+    resend = fields["required"] if if_uncertain is None else if_uncertain
+    return Step(step, offset, fields.pop("template") or step, resend=resend, **fields)
 
 
 def _only_in_vain(only: tuple[Only, ...], offset: timedelta) -> str | None:
@@ -103,6 +105,7 @@ STEP: Shape = {
     "template": Field(name, None),
     "only": Field(_one_or_more(one_of({only.value: only for only in Only})), ()),
     "required": Field(yes_or_no, default=False),
+    "if_uncertain": Field(one_of({"resend": True, "leave": False}), None),
     "to": Field(_one_or_more(identifier), ()),
     "max_late": Field(some_duration, None),
 }

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.headerregistry import Address
 
 from rollout.adapters.mail.addresses import own, recipient
@@ -31,6 +31,7 @@ _LINE_ERRORS = (OSError, ValueError)
 _COMPLETED, _INTERMEDIATE, _TRANSIENT, _PERMANENT = 2, 3, 4, 5
 
 _FINAL_DOT = b".\r\n"
+_CLOSING = 421  # RFC 5321, section 4.3.2: in whatever phase, and the line is closed after it
 _SIGN_IN = frozenset({530, 534, 535, 538})  # RFC 4954, section 6: our sign-in, not the letter
 _LONGEST_REPLY = 500
 
@@ -107,9 +108,10 @@ class _Session:
             line = self._ready()
         except _LINE_ERRORS as error:
             return Receipt(
-                Outcome.TEMPORARY,
+                Outcome.NO_LINE,
                 f"no line to {self._office.server}: {_shown(error)} (nothing to do with the letter:"
                 " check ROLLOUT_SMTP_URL and the mail server)",
+                closing=True,
             )
         if not address.addr_spec.isascii() and not line.has_extn("smtputf8"):
             return Receipt(
@@ -118,7 +120,8 @@ class _Session:
                 recipient_refused=True,
             )
         sender = return_path or self._office.sender.addr_spec
-        return self._hand_over(line, sender, address.addr_spec, data)
+        receipt = self._hand_over(line, sender, address.addr_spec, data)
+        return receipt if self._line else replace(receipt, closing=True)
 
     def close(self) -> None:
         """Say goodbye, if there is a line; an impolite server is nobody's problem."""
@@ -189,10 +192,12 @@ class _Session:
         return Receipt(Outcome.UNCERTAIN, f"final dot: {_reply(code, words)}")
 
     def _not_accepted(self, verb: str, code: int, words: bytes) -> Receipt:
-        if code // 100 not in (_TRANSIENT, _PERMANENT):
-            self._drop()  # the server and we no longer speak of the same thing
+        if code == _CLOSING or code // 100 not in (_TRANSIENT, _PERMANENT):
+            self._drop()  # it is closed, or the server and we no longer speak of the same thing
         reply = f"{verb}: {_reply(code, words)}"
-        if code // 100 != _PERMANENT or code in _SIGN_IN:
+        if code in _SIGN_IN:
+            return Receipt(Outcome.NO_LINE, reply, closing=True)
+        if code // 100 != _PERMANENT:
             return Receipt(Outcome.TEMPORARY, reply)
         # An enhanced code 5.7.x speaks of policy ("relaying denied"), not of a mailbox: RFC 3463.
         about_recipient = verb == "RCPT" and not words.startswith(b"5.7.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ from rollout.services.ports import (
     StartUnitOfWork,
     UnitOfWork,
 )
-from rollout.services.ports.notices import Leased
+from rollout.services.ports.notices import Leased, Reaped
 
 BATCH = 50
 CONFIRM_BATCH = 1_000
@@ -27,7 +28,9 @@ LEASE = timedelta(minutes=2)  # from the claim to the first byte, for a batch
 # RFC 5321, section 4.5.3.2.6: the reply after the final dot may take ten minutes. A notice that
 # is being sent is nobody else's until well after that.
 SENDING_LEASE = timedelta(minutes=12)
-MAX_ATTEMPTS = 12  # with the delays of `retry_delay`, about two days
+# With the delays of `retry_delay`, four days: RFC 5321, section 4.5.4.1.
+MAX_ATTEMPTS = 22
+PEACE = timedelta(seconds=30)  # for a server that takes nothing now
 
 
 class NoticeDelivery:
@@ -48,7 +51,10 @@ class NoticeDelivery:
         self._return_paths = return_paths
 
     def sweep(self) -> int:
-        """Send one batch; return how many notices it took. Without a mailer, notices wait."""
+        """Send one batch; return how many notices it took.
+
+        None where the server wants no more for now. Without a mailer, notices wait.
+        """
         if self._mailer is None:
             return 0
         with self._start() as uow:
@@ -58,8 +64,7 @@ class NoticeDelivery:
         if not batch:
             return 0
         with self._mailer.session() as session:
-            self._send(session, batch, contexts)
-        return len(batch)
+            return len(batch) if self._send(session, batch, contexts) else 0
 
     def confirm(self) -> int:
         """Call delivered what has not bounced within the grace time; return how many.
@@ -76,18 +81,25 @@ class NoticeDelivery:
     def reap(self) -> int:
         """Take back what a dead worker had; return how many notices."""
         with self._start() as uow:
-            fates = uow.notices.reap()
-            if fates:
-                uow.audit.append([Fact(ROLLOUT, "notices.reaped", "notices:all", None, fates)])
+            reaped = uow.notices.reap()
+            if reaped:
+                counts = Counter(notice.state for notice in reaped)
+                facts = [Fact(ROLLOUT, "notices.reaped", "notices:all", None, counts)]
+                half_sent = [notice for notice in reaped if notice.state != NoticeState.PENDING]
+                facts += [_fact(_action(NoticeState(n.state)), n, n.reason) for n in half_sent]
+                uow.audit.append(facts)
                 uow.commit()
-            return sum(fates.values())
+            return len(reaped)
 
     def _send(
         self, session: MailSession, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]
-    ) -> None:
-        """Send one after the other; between two, record the one and begin the other at once."""
+    ) -> bool:
+        """Send one after the other; between two, record the one and begin the other at once.
+
+        Say whether the server would take more: where it would not, the rest is given back.
+        """
         sent: tuple[Leased, Receipt] | None = None
-        for leased in batch:
+        for place, leased in enumerate(batch):
             letter = self._render(leased, contexts[leased.notice_id])
             if letter is None:
                 continue
@@ -99,15 +111,20 @@ class NoticeDelivery:
                 to=leased.email, message_id=leased.message_id, letter=letter, return_path=path
             )
             sent = leased, receipt
+            if receipt.closing:
+                self._stop(leased, receipt, batch[place + 1 :])
+                return False
         self._record(sent)
+        return True
 
     def _render(self, leased: Leased, context: NoticeContext) -> Letter | None:
         try:
             return self._renderer.render(leased.template, context)
         except BadInput as error:
             with self._start() as uow:
-                uow.notices.finish(leased, NoticeState.DEAD, reason=error.message)
-                uow.audit.append([_fact("notice.dead", leased, error.message)])
+                state = _unsent(leased, NoticeState.DEAD)
+                uow.notices.finish(leased, state, reason=error.message)
+                uow.audit.append([_fact(_action(state), leased, error.message)])
                 uow.commit()
             return None
 
@@ -124,9 +141,22 @@ class NoticeDelivery:
                 begun = uow.notices.begin(then, SENDING_LEASE)
                 if not begun:
                     reason = "out of date when it was to be sent"
-                    uow.notices.finish(then, NoticeState.SKIPPED, reason=reason)
+                    uow.notices.finish(then, _unsent(then, NoticeState.SKIPPED), reason=reason)
             uow.commit()
         return begun
+
+    def _stop(self, leased: Leased, receipt: Receipt, rest: Sequence[Leased]) -> None:
+        """Give back what the server has not been asked to take; it is left in peace for a while.
+
+        If it has not even heard of this letter, that is no attempt to send it either.
+        """
+        with self._start() as uow:
+            if receipt.outcome is Outcome.NO_LINE:
+                rest = [leased, *rest]
+            else:
+                _record(uow, leased, receipt)
+            uow.notices.give_back(rest, receipt.reply, PEACE)
+            uow.commit()
 
 
 def _record(uow: UnitOfWork, leased: Leased, receipt: Receipt) -> None:
@@ -134,10 +164,13 @@ def _record(uow: UnitOfWork, leased: Leased, receipt: Receipt) -> None:
     state, retry_at = _next_state(leased, receipt, uow.now())
     if not uow.notices.finish(leased, state, reason=receipt.reply, retry_at=retry_at):
         return  # the lease was lost: whoever has it now records it
-    if state is NoticeState.BOUNCED and receipt.recipient_refused:
+    if receipt.recipient_refused:
         uow.notices.bounce(leased)
-    if state is not NoticeState.RETRY:
-        uow.audit.append([_fact(f"notice.{state.value}", leased, receipt.reply)])
+    if state is NoticeState.RETRY and receipt.outcome is Outcome.UNCERTAIN:
+        uow.notices.resend(leased)
+    elif state is NoticeState.RETRY:
+        return
+    uow.audit.append([_fact(_action(state), leased, receipt.reply)])
 
 
 def _next_state(
@@ -145,22 +178,31 @@ def _next_state(
 ) -> tuple[NoticeState, datetime | None]:
     """Say what becomes of a notice.
 
-    An uncertain one is sent again, once, where the step is required: its people would rather read
-    it twice than never.
+    An uncertain one is sent again, once, where its step says so: its people would rather read it
+    twice than never.
     """
     match receipt.outcome:
         case Outcome.ACCEPTED:
             return NoticeState.SENT, None
         case Outcome.REFUSED:
-            return NoticeState.BOUNCED, None
-        case Outcome.UNCERTAIN if not leased.required or leased.attempts >= 1:
+            return _unsent(leased, NoticeState.BOUNCED), None
+        case Outcome.UNCERTAIN if leased.resent or not leased.resend:
             return NoticeState.UNCERTAIN, None
-        case _ if leased.attempts + 1 >= MAX_ATTEMPTS:
-            return NoticeState.DEAD, None
+        case Outcome.TEMPORARY if leased.attempts + 1 >= MAX_ATTEMPTS:
+            return _unsent(leased, NoticeState.DEAD), None
         case _:
             return NoticeState.RETRY, now + retry_delay(leased.attempts)
 
 
-def _fact(action: str, leased: Leased, reason: str) -> Fact:
-    data = {"notice_id": leased.notice_id, "step": leased.step, "message_id": leased.message_id}
-    return Fact(ROLLOUT, action, f"account:{leased.account_id}", reason, data)
+def _unsent(leased: Leased, state: NoticeState) -> NoticeState:
+    """Return how a notice ends that is not sent now: an earlier try may have arrived."""
+    return NoticeState.UNCERTAIN if leased.resent else state
+
+
+def _action(state: NoticeState) -> str:
+    return "notice.resent" if state is NoticeState.RETRY else f"notice.{state.value}"
+
+
+def _fact(action: str, notice: Leased | Reaped, reason: str | None) -> Fact:
+    data = {"notice_id": notice.notice_id, "step": notice.step, "message_id": notice.message_id}
+    return Fact(ROLLOUT, action, f"account:{notice.account_id}", reason, data)

@@ -40,9 +40,10 @@ class Outcome(StrEnum):
     """How one attempt to send ended."""
 
     ACCEPTED = "accepted"  # the server took responsibility: 250 after the final dot
-    TEMPORARY = "temporary"  # known not accepted: a 4xx reply, or no connection; try again
+    TEMPORARY = "temporary"  # known not accepted: a 4xx reply, or the line was lost; try again
     REFUSED = "refused"  # known not accepted, for good: a 5xx reply
     UNCERTAIN = "uncertain"  # the connection died after the final dot: nobody knows
+    NO_LINE = "no line"  # no connection, or no sign-in: that says nothing about the letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Receipt:
     outcome: Outcome
     reply: str
     recipient_refused: bool = False  # the refusal was about this address (RCPT TO), not the text
+    closing: bool = False  # the line is gone, or the server wants no more for now
 
 
 class MailSession(Protocol):

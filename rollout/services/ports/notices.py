@@ -64,10 +64,23 @@ class Leased:
     account_id: str
     step: str
     template: str
-    required: bool
+    resend: bool  # it may be sent once more if nobody knows whether it arrived
+    resent: bool  # and was: whatever becomes of it now, it may have arrived
     email: str
     message_id: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """A notice taken back from a dead sender: pending, or else it may have arrived."""
+
+    notice_id: int
+    account_id: str
+    step: str
+    message_id: str
+    state: str
+    reason: str | None
 
 
 class NoticesRepository(Protocol):
@@ -146,12 +159,23 @@ class NoticesRepository(Protocol):
         """Record how it ended; False if the lease was lost meanwhile."""
         ...
 
+    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
+        """Let notices wait that were not tried: that counts as no attempt."""
+        ...
+
+    def resend(self, leased: Leased) -> None:
+        """Note that a notice may have arrived and is sent once more."""
+        ...
+
     def bounce(self, leased: Leased) -> None:
         """Note that the address itself was refused for good."""
         ...
 
-    def reap(self) -> Mapping[str, int]:
-        """Take back expired leases: unsent ones are due again, half-sent ones are uncertain."""
+    def reap(self) -> Sequence[Reaped]:
+        """Take back expired leases: unsent ones are due again.
+
+        Half-sent ones are uncertain, or due once more where they may be sent twice.
+        """
         ...
 
     def confirm(self, grace: timedelta, limit: int) -> Sequence[tuple[int, str]]:

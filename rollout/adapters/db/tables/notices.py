@@ -30,6 +30,7 @@ notices = Table(
     Column("step", Text, nullable=False),
     Column("template", Text, nullable=False),
     Column("required", Boolean, nullable=False),
+    Column("resend", Boolean, nullable=False, server_default="false"),  # once, if uncertain
     Column("schedule_version", Integer, nullable=False),
     Column("deadline", instant, nullable=False),  # the date that this message tells
     Column("message_id", Text, nullable=False, unique=True),
@@ -46,6 +47,7 @@ notices = Table(
     # A bounce may come after a message had counted as delivered: then both are set.
     Column("bounced_at", instant),
     Column("acknowledged_at", instant),  # a person has answered
+    Column("resent_at", instant),  # uncertain, and so due once more: it may arrive twice
     UniqueConstraint("enrollment_id", "contact_id", "step", "schedule_version"),
     CheckConstraint(
         "state IN ('pending', 'leased', 'sending', 'sent', 'delivered', 'bounced', 'complained',"
