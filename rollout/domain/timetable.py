@@ -10,6 +10,9 @@ from rollout.domain.calendar import local_time, resolve
 from rollout.domain.plan import Deprecation, ReadingHours, Step
 
 ONE_DAY = timedelta(days=1)
+# The news of a date, and a reminder of it so soon after, would be a nuisance.
+NEWS_STANDS_FOR_REMINDERS = timedelta(days=7)
+NEWS_STANDS_FOR_THE_LAST_WARNING = timedelta(days=2)
 A_YEAR = 366  # days after which a search for an open one is given up
 
 
@@ -60,6 +63,18 @@ def warnings(deprecation: Deprecation, deadline: datetime, zone: str) -> Timetab
         )
         for step in deprecation.warnings
     )
+
+
+def told_by_news(
+    deprecation: Deprecation, deadline: datetime, zone: str, now: datetime
+) -> datetime:
+    """Return up to when the steps of a new deadline count as told by the message that tells it."""
+    steps = warnings(deprecation, deadline, zone).steps
+    last = next((due.at for due in steps if due.step == deprecation.last_warning), None)
+    if last is not None and last <= now + NEWS_STANDS_FOR_THE_LAST_WARNING:
+        return now + NEWS_STANDS_FOR_THE_LAST_WARNING
+    until = now + NEWS_STANDS_FOR_REMINDERS
+    return until if last is None else min(until, last - timedelta.resolution)
 
 
 def aftermath(deprecation: Deprecation, cut_at: datetime) -> Timetable:

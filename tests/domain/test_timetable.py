@@ -9,7 +9,7 @@ import pytest
 
 from rollout.adapters.deprecation_file import read_deprecation
 from rollout.domain.plan import Freeze, NoticeRules, ReadingHours
-from rollout.domain.timetable import Due, aftermath, choose, next_open, warnings
+from rollout.domain.timetable import Due, aftermath, choose, next_open, told_by_news, warnings
 from tests.support.cast import PLAN
 
 DAY = timedelta(days=1)
@@ -124,3 +124,18 @@ def test_the_last_warning_leaves_half_of_its_notice_unless_the_file_says() -> No
     assert replace(DOCUMENT, notices=NoticeRules(spacing=DAY)).spacing == DAY
     first = replace(DOCUMENT, reminders=DOCUMENT.reminders[:1])
     assert first.spacing == DOCUMENT.guards.min_notice
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (45 * DAY, 7 * DAY),  # a week of peace after the news of a date
+        (6 * DAY, 3 * DAY - timedelta.resolution),  # but the last warning of it is sent
+        (5 * DAY, 2 * DAY),  # unless it would follow at once
+        (1 * DAY, 2 * DAY),
+    ],
+)
+def test_the_news_of_a_date_stands_for_the_reminders_that_would_follow_at_once(
+    left: timedelta, told: timedelta
+) -> None:
+    assert told_by_news(DOCUMENT, DEADLINE, "UTC", DEADLINE - left) == DEADLINE - left + told

@@ -37,6 +37,7 @@ RETURN_PATHS = ReturnPaths("bounces.platform.example", b"k" * 32)
 NEXT = """
 SELECT min(at) FROM (
   SELECT next_notice_at AS at FROM enrollments
+  UNION ALL SELECT deadline FROM enrollments
   UNION ALL SELECT attempt_at FROM notices WHERE state IN ('pending', 'retry')) due
  WHERE at > :now
 """
@@ -63,6 +64,7 @@ class Campaign:
         self.sweep = CutoffSweep(start, timedelta(seconds=30), holiday_finder)
         self.preview = CutoffPreview(start)
         self.restore = CutoffRestore(start, holiday_finder)
+        self.in_use: list[str] = []  # keys that are used all the time
 
     def begin(self, plan: str = PLAN, now: datetime = NOW) -> None:
         """Write the cast and apply their plan."""
@@ -71,12 +73,17 @@ class Campaign:
         self.plan.apply(plan, "plan.yaml", "olga")
 
     def at(self, now: datetime) -> None:
-        """Set the clock; the feeds keep reporting."""
+        """Set the clock; the feeds keep reporting, and some keys are used until then."""
         set_clock(self.engine, now)
         self.run(
             "UPDATE feeds SET newest_event = :now,"
             " reported = tstzmultirange(tstzrange(first_event, :now))",
             now=now,
+        )
+        self.run(
+            "UPDATE key_usage SET last_seen = :now WHERE key_id = ANY(:keys)",
+            now=now,
+            keys=self.in_use,
         )
 
     def remind(self) -> None:

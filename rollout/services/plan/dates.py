@@ -9,7 +9,7 @@ from rollout.domain.audit import Fact
 from rollout.domain.calendar import Deadline, deadline_for
 from rollout.domain.errors import Conflict, NotFound, Refused
 from rollout.domain.plan import Deprecation
-from rollout.domain.timetable import warnings
+from rollout.domain.timetable import told_by_news, warnings
 from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.plan import Enrollment, Reschedule
@@ -113,14 +113,17 @@ class Change:
 def change_date(uow: UnitOfWork, document: Deprecation, change: Change) -> None:
     """Write a new schedule version; supersede what is pending; re-tell those who were told.
 
-    If anybody was told, the steps whose time has passed count as told by that message.
+    If anybody was told, the steps whose time has passed, or comes soon, count as told by that
+    message.
     """
     enrollment, deadline = change.enrollment, change.deadline
     waiting = uow.notices.supersede(
         [enrollment.enrollment_id], f"the date has moved ({change.cause})"
     )
     told = uow.notices.anybody_told(enrollment.enrollment_id)
-    told_until = uow.now() if told else None
+    told_until = (
+        told_by_news(document, deadline.instant, deadline.zone, uow.now()) if told else None
+    )
     version = uow.plan.reschedule(
         Reschedule(
             enrollment,
