@@ -48,6 +48,7 @@ class Act:
     reply: str | None  # None: hang up without a word
     after: float = 0.0  # seconds, cut short when the server stops
     keep: bool = False
+    first: Callable[[Received | None], None] | None = None  # called just before the reply
 
 
 def say(reply: str, *, after: float = 0.0) -> Act:
@@ -232,6 +233,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             raise _HangUp
         if kept is not None and act.keep:
             self.owner.keep(kept)
+        if act.first:
+            act.first(kept)
         if act.reply is None:
             raise _HangUp
         self.write(act.reply)

@@ -141,13 +141,16 @@ UPDATE notices n SET state = 'sending', attempts = attempts + 1,
    AND (n.not_after IS NULL OR n.not_after >= rollout_now())
 """
 
-# Whoever was begun has counted an attempt already.
+# What was begun has counted an attempt already. Whoever has locked one decides what becomes of it.
 GIVE_BACK = """
+WITH given AS MATERIALIZED (
+  SELECT n.notice_id, n.state FROM notices n
+    JOIN unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS l (notice_id, lease)
+      ON (n.notice_id, n.lease) = (l.notice_id, l.lease)
+   WHERE n.state IN ('leased', 'sending') FOR UPDATE OF n SKIP LOCKED)
 UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_instant() + :pause,
-       attempts = n.attempts - CASE n.state WHEN 'sending' THEN 1 ELSE 0 END
-  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS given (notice_id, lease)
- WHERE (n.notice_id, n.lease) = (given.notice_id, given.lease)
-   AND n.state IN ('leased', 'sending')
+       attempts = n.attempts - CASE given.state WHEN 'sending' THEN 1 ELSE 0 END
+  FROM given WHERE n.notice_id = given.notice_id
 """
 
 REAP = """
