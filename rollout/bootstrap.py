@@ -45,6 +45,7 @@ from rollout.services.cutoff.sweep import CutoffSweep
 from rollout.services.enforcement import Enforcement
 from rollout.services.inventory import Inventory
 from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.overview import NoticeOverview
 from rollout.services.notices.preview import NoticePreview
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
@@ -94,6 +95,7 @@ class Rollout:
     preview: CutoffPreview
     restore: CutoffRestore
     notice_preview: NoticePreview
+    notice_overview: NoticeOverview
     enforcement: Enforcement
     timekeeping: Timekeeping
     queries: Queries
@@ -122,7 +124,6 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
     clock = SystemClock()
     start = _unit_of_work(settings, engine)
     renderer = TemplateRenderer(templates_dir() / "notices", settings.templates)
-    wording = Wording(renderer, sample_contexts)
     pepper = load_pepper(settings.pepper, settings.data_dir)
     return_paths = _return_paths(settings, pepper)
     return Rollout(
@@ -143,7 +144,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         naming=CallerNaming(start, cache(partial(load_signatures, settings.signatures))),
         retention=UsageRetention(start, timedelta(days=settings.sightings_days) or None),
         usage_collector=UsageCollector(start, ValkeyUsageStream(client)),
-        plan=PlanDrafts(start, read_deprecation, holiday_finder, wording),
+        plan=_plan(start, renderer),
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start, holiday_finder),
@@ -153,11 +154,17 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         preview=CutoffPreview(start),
         restore=CutoffRestore(start, holiday_finder),
         notice_preview=NoticePreview(start, renderer),
+        notice_overview=NoticeOverview(start),
         enforcement=Enforcement(start, ValkeyVerdictStore(client)),
         timekeeping=Timekeeping(start, clock),
         queries=SqlQueries(engine),
         pepper=pepper,
     )
+
+
+def _plan(start: StartUnitOfWork, renderer: Renderer) -> PlanDrafts:
+    wording = Wording(renderer, sample_contexts)
+    return PlanDrafts(start, read_deprecation, holiday_finder, wording)
 
 
 def _unit_of_work(settings: Settings, engine: Engine) -> StartUnitOfWork:

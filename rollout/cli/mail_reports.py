@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
-from rollout.cli.notice import TABLE_ROWS
 from rollout.cli.options import AsJson
-from rollout.cli.output import err, print_json, print_list, say
+from rollout.cli.output import TABLE_ROWS, print_first, print_json, say
 from rollout.cli.session import open_rollout
 from rollout.domain.delivery import ReportKind
 
@@ -34,10 +32,7 @@ def list_reports(
         items = rollout.queries.mail_reports(
             unmatched=unmatched, kind=kind.value if kind else None, account_id=account, limit=rows
         )
-        columns = (*COLUMNS, "reason")
-        print_list(items if rows == limit else islice(items, TABLE_ROWS), columns, as_json=as_json)
-        if next(items, None):
-            err.print(f"These are the newest {TABLE_ROWS}; --limit shows more.")
+        print_first(items, (*COLUMNS, "reason"), as_json=as_json, limit=limit)
 
 
 def show_report(

@@ -21,6 +21,7 @@ from rollout.cli.imports import imports
 from rollout.cli.mail_in import mail_in
 from rollout.cli.mail_reports import list_reports, show_report
 from rollout.cli.notice import notice
+from rollout.cli.notice_overview import list_untold, show_summary
 from rollout.cli.output import print_error
 from rollout.cli.processes import clock, migrate, up, worker
 from rollout.cli.usage import usage
@@ -44,6 +45,8 @@ app.add_typer(cohort, name="cohort")
 app.add_typer(cutoff, name="cutoff")
 app.add_typer(deprecation, name="deprecation")
 app.add_typer(notice, name="notice")
+notice.command("summary")(show_summary)
+notice.command("untold")(list_untold)
 notice.command("reports")(list_reports)
 notice.command("report")(show_report)
 app.add_typer(usage)

@@ -2,47 +2,69 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rollout.adapters.screenshot import find_chromium, take_screenshot
-from rollout.cli.options import AsJson, InDeprecation
-from rollout.cli.output import err, print_json, print_list, say
+from rollout.cli.options import AsJson, InCohort, InDeprecation, parse_cohort, parse_instant
+from rollout.cli.output import TABLE_ROWS, print_first, print_json, say
 from rollout.cli.session import open_rollout
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeState
+from rollout.services.ports.notice_views import NoticeFilter
 
 notice = typer.Typer(help="Reminders: who was told what, and when.", no_args_is_help=True)
 
-COLUMNS = ("notice_id", "account_id", "contact", "step", "state", "due_at", "sent_at")
-TABLE_ROWS = 100  # that a person is shown unless --limit says otherwise
+COLUMNS = (
+    *("notice_id", "account_id", "contact", "step", "state"),
+    *("due_at", "sent_at", "delivered_at", "resent_at", "reason"),
+)
 
 
 @notice.command("list")
 def list_notices(
     account: Annotated[str | None, typer.Option(help="only of this account")] = None,
-    state: Annotated[NoticeState | None, typer.Option(help="only in this state")] = None,
+    deprecation: InDeprecation = None,
+    cohort: InCohort = None,
+    to: Annotated[str | None, typer.Option(metavar="ADDRESS", help="only to this address")] = None,
+    state: Annotated[
+        list[NoticeState] | None, typer.Option(help="only in this state; may be given repeatedly")
+    ] = None,
     step: Annotated[str | None, typer.Option(help="only of this step")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_instant, metavar="TIME", help="only those due then or later"),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=parse_instant, metavar="TIME", help="only those due before then"),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="the newest so many only")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List notices, the newest first: all of them as JSON, the newest 100 as a table.
 
-    Example: rollout notice list --state bounced
+    Example: rollout notice list --cohort api-keys/canary --state bounced --state uncertain
     """
-    rows = limit if as_json or limit else TABLE_ROWS + 1
+    of, name = parse_cohort(deprecation, cohort)
+    which = NoticeFilter(
+        account_id=account,
+        deprecation=of,
+        cohort=name,
+        address=to,
+        step=step,
+        states=state or (),
+        since=since,
+        until=until,
+    )
     with open_rollout() as rollout:
-        items = rollout.queries.notices(
-            account_id=account, state=state.value if state else None, step=step, limit=rows
-        )
-        columns = (*COLUMNS, "delivered_at", "resent_at", "reason")
-        print_list(items if rows == limit else islice(items, TABLE_ROWS), columns, as_json=as_json)
-        if next(items, None):
-            err.print(f"These are the newest {TABLE_ROWS}; --limit shows more.")
+        rows = limit if as_json or limit else TABLE_ROWS + 1
+        items = rollout.notice_overview.notices(which, rows)
+        print_first(items, COLUMNS, as_json=as_json, limit=limit)
 
 
 @notice.command("preview")

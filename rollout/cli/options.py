@@ -29,6 +29,10 @@ AsOperator = Annotated[
 InDeprecation = Annotated[
     str | None, typer.Option("--deprecation", metavar="NAME", help="only in this deprecation")
 ]
+InCohort = Annotated[
+    str | None,
+    typer.Option("--cohort", metavar="DEPRECATION/COHORT", help="only in this cohort"),
+]
 
 
 def operator_name(given: str | None) -> str:
@@ -78,3 +82,17 @@ def parse_length(text: str) -> timedelta:
     if length > LONGEST:
         raise typer.BadParameter(f"{text!r} is longer than {LONGEST.days}d")
     return length
+
+
+def parse_cohort(deprecation: str | None, cohort: str | None) -> tuple[str | None, str | None]:
+    """Return which deprecation, and which of its cohorts, are meant."""
+    if cohort is None:
+        return deprecation, None
+    of, slash, name = cohort.rpartition("/")
+    if not slash and deprecation is None:
+        raise typer.BadParameter(
+            f"{cohort!r} is a cohort of which deprecation? Write DEPRECATION/{cohort}"
+        )
+    if slash and deprecation not in (None, of):
+        raise typer.BadParameter(f"{cohort!r} is no cohort of {deprecation!r}")
+    return of if slash else deprecation, name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from rich.cells import cell_len
@@ -21,6 +22,7 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDT
 err = Console(stderr=True, highlight=False)
 
 LAST_COLUMN = 20  # cells that the last column, which alone is wrapped, needs at least
+TABLE_ROWS = 100  # that a person is shown unless --limit says otherwise
 SHOWN_ROWS = 20  # of a file's bad rows; the rest are counted
 EMPTY: Mapping[str, Any] = {}
 
@@ -92,6 +94,24 @@ def print_list(
         _print_table(heads, rows)
     else:
         _print_blocks(heads, rows)
+
+
+def print_first(
+    items: Iterator[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    limit: int | None,
+    which: str = "newest",
+) -> None:
+    """Print a list: all of it as JSON, the first 100 as a table; ``limit`` items where it is given.
+
+    ``which`` says what comes first.
+    """
+    most = limit or (None if as_json else TABLE_ROWS)
+    print_list(islice(items, most), columns, as_json=as_json)
+    if not as_json and not limit and next(items, None):
+        err.print(f"These are the {which} {TABLE_ROWS}; --limit shows more.")
 
 
 def _cell(value: Any) -> str:

@@ -155,17 +155,20 @@ def _unapproved(case: Case, guards: Guards) -> Hold | None:
 
 
 def _promised(case: Case, guards: Guards) -> Hold | None:
+    return unpromised(case.promises, case.deadline, guards)
+
+
+def unpromised(promises: Sequence[Promise], deadline: datetime, guards: Guards) -> Hold | None:
     """No delivered promise, no cutoff (T0; docs/decisions/0005 says what counts as one)."""
-    told = [p for p in case.promises if p.deadline == case.deadline]
-    people = sum(p.contacts for p in told)
+    people = sum(p.contacts for p in promises if p.deadline == deadline)
     if people < guards.min_delivered:
         return Hold(
             HoldCode.NOT_TOLD,
             f"{people} of {guards.min_delivered} people have a delivered message that names"
-            f" {case.deadline:%Y-%m-%d %H:%M:%S} UTC",
+            f" {deadline:%Y-%m-%d %H:%M:%S} UTC",
         )
-    first = earliest_warning(case.promises, case.deadline)
-    lead = case.deadline - first
+    first = earliest_warning(promises, deadline)
+    lead = deadline - first
     if lead < guards.min_notice:
         return Hold(
             HoldCode.TOLD_TOO_LATE,

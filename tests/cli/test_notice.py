@@ -11,7 +11,7 @@ import pytest
 from rollout.adapters.screenshot import NAMES
 from rollout.testing import REFUSED, FakeMailer
 from tests.support.campaign import Campaign
-from tests.support.cast import NOW
+from tests.support.cast import NOW, PLAN
 from tests.support.command_line import CommandLine
 from tests.support.database import digests
 
@@ -21,9 +21,15 @@ FIELDS = [
 ]
 
 
+TWO_COHORTS = PLAN.replace(
+    "cohorts:\n",
+    "cohorts:\n  - {cohort: gold, select: {tier: platinum}, date: 2027-02-16T16:00:00Z}\n",
+)
+
+
 @pytest.fixture(autouse=True)
 def _begun(campaign: Campaign) -> None:
-    campaign.begin()
+    campaign.begin(TWO_COHORTS)
 
 
 @pytest.fixture
@@ -61,6 +67,15 @@ def test_list_gives_programs_every_field_newest_first(cli: CommandLine, told: No
         (("--step", "reminder"), set()),
         (("--account", "nobody"), set()),
         (("--state", "delivered", "--account", "beta"), set()),
+        (("--state", "delivered", "--state", "bounced"), {"ann", "art", "bob"}),
+        (("--to", "Art@ACME.example"), {"art"}),
+        (("--to", "art"), set()),
+        (("--deprecation", "api-keys"), {"ann", "art", "bob"}),
+        (("--cohort", "api-keys/everyone", "--account", "beta"), {"bob"}),
+        (("--cohort", "api-keys/gold"), set()),
+        (("--since", "2027-01-01T12:00:00Z", "--until", "2027-01-02"), {"ann", "art", "bob"}),
+        (("--since", "2027-01-01T12:00:01Z"), set()),
+        (("--until", "2027-01-01T12:00:00Z"), set()),
     ],
 )
 def test_list_shows_what_was_asked_for(
@@ -70,6 +85,23 @@ def test_list_shows_what_was_asked_for(
 
     assert {item["contact"].partition("@")[0] for item in items} == people
     assert len(cli("notice", "list", "--limit", "1", "--json").items) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--deprecation", "api-key"), "there is no deprecation 'api-key' (known: api-keys)"),
+        (("--cohort", "api-keys/x"), "api-keys has no cohort 'x' (known: gold, everyone)"),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "summary", "untold"])
+def test_a_deprecation_or_cohort_that_does_not_exist_is_named_before_anything_is_printed(
+    cli: CommandLine, command: str, options: tuple[str, ...], said: str
+) -> None:
+    done = cli("notice", command, *options, "--json")
+
+    assert (done.code, done.stdout) == (1, "")
+    assert said in done.complaint
 
 
 def test_a_table_shows_the_newest_hundred_and_says_that_there_is_more(
@@ -146,6 +178,9 @@ def test_what_cannot_be_previewed_is_explained_with_exit_1(
     [
         (("list", "--state", "bouncd"), "Invalid value for '--state': 'bouncd' is not one of"),
         (("list", "--limit", "0"), "--limit"),
+        (("list", "--since", "yesterday"), "'yesterday' is no time"),
+        (("list", "--cohort", "canary"), "'canary' is a cohort of which deprecation?"),
+        (("untold", "--cohort", "a/b", "--deprecation", "c"), "'a/b' is no cohort of 'c'"),
         (("list", "acme"), "unexpected extra argument"),
         (("preview", "acme"), "Missing argument 'STEP'"),
         (("preview", "acme", "reminder", "--text"), "No such option: --text"),

@@ -12,7 +12,7 @@ from rollout.domain.delivery import Reach, unreachable
 from rollout.domain.errors import NotFound
 from rollout.services.ports.queries import Row
 
-PAGE = 5_000  # notices read at a time
+PAGE = 5_000  # rows read at a time
 
 KEYS = """
 SELECT key_id, kind, status, label, u.count, u.last_seen FROM keys
@@ -56,16 +56,6 @@ SELECT e.deprecation, s.schedule_version, s.deadline, s.cause, s.reason, s.set_a
   FROM schedules s JOIN enrollments e USING (enrollment_id)
  WHERE e.account_id = :account_id ORDER BY s.set_at, s.schedule_version
 """
-NOTICES = """
-SELECT n.notice_id, e.account_id, c.email AS contact, n.step, n.state, n.due_at, n.sent_at,
-       CASE WHEN n.bounced_at IS NULL THEN n.delivered_at END AS delivered_at, n.resent_at,
-       n.reason
-  FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
- WHERE (CAST(:account_id AS text) IS NULL OR e.account_id = :account_id)
-   AND (CAST(:state AS text) IS NULL OR n.state = :state)
-   AND (CAST(:step AS text) IS NULL OR n.step = :step)
- ORDER BY n.notice_id DESC LIMIT :limit
-"""
 MAIL_REPORTS = """
 SELECT r.report_id, m.taken_at, r.kind, r.recipient, r.hard, r.address_dead, r.status,
        e.account_id, r.notice_id, r.reason, m.sender, m.subject
@@ -107,13 +97,6 @@ class SqlQueries:
             "enrollments": self._enrollments(account_id),
             "dates": self._rows(DATES, account_id=account_id),
         }
-
-    def notices(
-        self, *, account_id: str | None, state: str | None, step: str | None, limit: int | None
-    ) -> Iterator[Row]:
-        """Yield notices, the newest first: all that fit, or ``limit`` of them."""
-        which = {"account_id": account_id, "state": state, "step": step, "limit": limit}
-        return self._pages(NOTICES, **which)
 
     def mail_reports(
         self, *, unmatched: bool, kind: str | None, account_id: str | None, limit: int | None

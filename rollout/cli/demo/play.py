@@ -21,6 +21,7 @@ from rollout.cli.demo.company import EXTENDED, HELD, SampleAccount, make_company
 from rollout.cli.demo.stage import Stage
 from rollout.cli.demo.traffic import Habit, make_habits, write_logs
 from rollout.domain.inventory_rows import Register
+from rollout.services.ports.notice_views import NoticeFilter
 
 SEED = 20_270_413
 FIRST_DEADLINE = timedelta(seconds=42)  # after the plan is applied
@@ -104,9 +105,8 @@ class Play:
         )
 
     def _told(self, account_id: str) -> bool:
-        notices = self.stage.rollout.queries.notices(
-            account_id=account_id, state=None, step=None, limit=None
-        )
+        which = NoticeFilter(account_id=account_id)
+        notices = self.stage.rollout.notice_overview.notices(which, None)
         return any(notice["state"] in {"sent", "delivered"} for notice in notices)
 
     def _let_callers_notice(self) -> None:

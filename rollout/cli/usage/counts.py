@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rollout.cli.options import AsJson, parse_day_or_instant, parse_length
+from rollout.cli.options import AsJson, parse_cohort, parse_day_or_instant, parse_length
 from rollout.cli.output import print_json, print_list, say
 from rollout.cli.session import open_rollout
 from rollout.cli.usage.group import (
@@ -18,7 +18,6 @@ from rollout.cli.usage.group import (
     OfIntegration,
     OfTier,
     Prefix,
-    parse_cohort,
     say_coverage,
     usage,
 )

@@ -50,20 +50,6 @@ Prefix = Annotated[
 ]
 
 
-def parse_cohort(deprecation: str | None, cohort: str | None) -> tuple[str | None, str | None]:
-    """Return which deprecation, and which of its cohorts, are meant."""
-    if cohort is None:
-        return deprecation, None
-    of, slash, name = cohort.rpartition("/")
-    if not slash and deprecation is None:
-        raise typer.BadParameter(
-            f"{cohort!r} is a cohort of which deprecation? Write DEPRECATION/{cohort}"
-        )
-    if slash and deprecation not in (None, of):
-        raise typer.BadParameter(f"{cohort!r} is no cohort of {deprecation!r}")
-    return of if slash else deprecation, name
-
-
 def print_long(
     items: Iterable[Mapping[str, Any]],
     columns: Sequence[str],

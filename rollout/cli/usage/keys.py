@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rollout.bootstrap import Rollout
-from rollout.cli.options import AsJson
+from rollout.cli.options import AsJson, parse_cohort
 from rollout.cli.session import open_rollout
 from rollout.cli.usage.group import (
     At,
@@ -19,7 +19,6 @@ from rollout.cli.usage.group import (
     OfIntegration,
     OfTier,
     Prefix,
-    parse_cohort,
     print_long,
     usage,
 )

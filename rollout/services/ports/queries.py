@@ -15,12 +15,6 @@ class Queries(Protocol):
         """Return everything known about an account, or raise ``NotFound``."""
         ...
 
-    def notices(
-        self, *, account_id: str | None, state: str | None, step: str | None, limit: int | None
-    ) -> Iterator[Row]:
-        """Yield notices, the newest first: all that fit, or ``limit`` of them."""
-        ...
-
     def mail_reports(
         self, *, unmatched: bool, kind: str | None, account_id: str | None, limit: int | None
     ) -> Iterator[Row]:

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from rollout.adapters.db.histories import history
+from rollout.adapters.db.streaming import stream
 from rollout.adapters.db.usage_questions.as_of import HISTORY
 from rollout.adapters.db.usage_questions.conditions import SOURCES_OF
-from rollout.adapters.db.usage_questions.streaming import stream
 from rollout.domain.errors import NotFound
 from rollout.domain.usage import HOLIDAYS
 from rollout.services.ports.usage_questions import (

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from rollout.adapters.db.histories import history
+from rollout.adapters.db.streaming import stream
 from rollout.adapters.db.usage_questions.as_of import HISTORY, uses
 from rollout.adapters.db.usage_questions.conditions import NAMED_USES, conditions
-from rollout.adapters.db.usage_questions.streaming import stream
 from rollout.domain.usage import HOLIDAYS
 from rollout.services.ports.usage import KeyRow
 from rollout.services.ports.usage_questions import Alike, GroupBy, KeyFilter

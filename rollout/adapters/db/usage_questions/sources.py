@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, text
 
-from rollout.adapters.db.usage_questions.streaming import stream
+from rollout.adapters.db.streaming import stream
 from rollout.services.ports.usage_questions import SourceBy, SourceRow
 
 # Calls of one program that are called by different names are listed apart.
