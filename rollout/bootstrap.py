@@ -26,7 +26,7 @@ from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.locales import canonical_locale
-from rollout.adapters.mail.addresses import own_domain
+from rollout.adapters.mail.addresses import guest_list, own_domain
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
@@ -49,6 +49,7 @@ from rollout.services.notices.overview import NoticeOverview
 from rollout.services.notices.preview import NoticePreview
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
+from rollout.services.notices.trial import NoticeTrial
 from rollout.services.plan.dates import PlanDates
 from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.plan.guards import PlanGuards
@@ -96,6 +97,7 @@ class Rollout:
     restore: CutoffRestore
     notice_preview: NoticePreview
     notice_overview: NoticeOverview
+    notice_trial: NoticeTrial
     enforcement: Enforcement
     timekeeping: Timekeeping
     queries: Queries
@@ -125,7 +127,6 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
     start = _unit_of_work(settings, engine)
     renderer = TemplateRenderer(templates_dir() / "notices", settings.templates)
     pepper = load_pepper(settings.pepper, settings.data_dir)
-    return_paths = _return_paths(settings, pepper)
     return Rollout(
         settings=settings,
         clock=clock,
@@ -148,13 +149,14 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start, holiday_finder),
-        delivery=_delivery(settings, start, renderer, clock, return_paths),
-        reports=MailReports(start, read_mail, return_paths),
+        delivery=_delivery(settings, start, renderer, clock, pepper),
+        reports=MailReports(start, read_mail, _return_paths(settings, pepper)),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck), holiday_finder),
         preview=CutoffPreview(start),
         restore=CutoffRestore(start, holiday_finder),
         notice_preview=NoticePreview(start, renderer),
         notice_overview=NoticeOverview(start),
+        notice_trial=_trial(settings, start, renderer, clock),
         enforcement=Enforcement(start, ValkeyVerdictStore(client)),
         timekeeping=Timekeeping(start, clock),
         queries=SqlQueries(engine),
@@ -168,8 +170,11 @@ def _plan(start: StartUnitOfWork, renderer: Renderer) -> PlanDrafts:
 
 
 def _unit_of_work(settings: Settings, engine: Engine) -> StartUnitOfWork:
-    mail_domain = parseaddr(settings.mail_from)[1].rpartition("@")[2] or "rollout.localhost"
-    return lambda: SqlUnitOfWork(engine, mail_domain)
+    return lambda: SqlUnitOfWork(engine, _mail_domain(settings))
+
+
+def _mail_domain(settings: Settings) -> str:
+    return parseaddr(settings.mail_from)[1].rpartition("@")[2] or "rollout.localhost"
 
 
 def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
@@ -190,10 +195,19 @@ def _delivery(
     start: StartUnitOfWork,
     renderer: Renderer,
     clock: Clock,
-    return_paths: ReturnPaths | None,
+    pepper: bytes,
 ) -> NoticeDelivery:
     grace = timedelta(seconds=settings.delivery_grace)
+    return_paths = _return_paths(settings, pepper)
     return NoticeDelivery(start, renderer, _mailer(settings, clock), grace, return_paths)
+
+
+def _trial(
+    settings: Settings, start: StartUnitOfWork, renderer: Renderer, clock: Clock
+) -> NoticeTrial:
+    guests = guest_list("ROLLOUT_TEST_RECIPIENTS", settings.test_recipients or "")
+    preview = NoticePreview(start, renderer)
+    return NoticeTrial(start, preview, _mailer(settings, clock), guests, _mail_domain(settings))
 
 
 def _return_paths(settings: Settings, pepper: bytes) -> ReturnPaths | None:

@@ -78,6 +78,11 @@ class Settings:
         "the domain to which bounces come back, for each notice to an address of its own,"
         " `bounces+…@domain`; unset: to `ROLLOUT_MAIL_FROM`",
     )
+    test_recipients: str | None = _setting(
+        None,
+        "to whom `rollout notice send-test` may send: addresses, or whole domains such as"
+        " `@example.com`, separated by commas; unset: to nobody",
+    )
     imap_url: str | None = _setting(
         None,
         "`imaps://user:password@host/folder`, the mailbox from which `rollout mail-in --imap`"

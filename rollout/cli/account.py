@@ -21,6 +21,7 @@ from rollout.cli.options import (
 )
 from rollout.cli.output import out, print_json, print_list, printable, say
 from rollout.cli.session import open_rollout
+from rollout.domain.untold import NEW_ADDRESS
 
 account = typer.Typer(help="Show, extend, hold or restore one account.", no_args_is_help=True)
 
@@ -63,9 +64,8 @@ def _show_enrollment(enrollment: dict[str, Any]) -> None:
     if enrollment["unreachable"]:
         say(f"  nobody can be told: {enrollment['unreachable']}")
         say(
-            "  Nothing is cut until somebody was told in time. An operator must act: bring in an"
-            " address that works (`rollout import contacts`) and give it time (`rollout account"
-            " extend`), or take the account out (`rollout account exempt`)."
+            "  Nothing is cut until somebody was told in time. An operator must act:"
+            f" {NEW_ADDRESS}."
         )
     if enrollment["cohort_paused"]:
         say(f"  paused: {enrollment['cohort_paused']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import Annotated
 import typer
 
 from rollout.adapters.screenshot import find_chromium, take_screenshot
-from rollout.cli.options import AsJson, InCohort, InDeprecation, parse_cohort, parse_instant
+from rollout.cli.options import (
+    AsJson,
+    AsOperator,
+    InCohort,
+    InDeprecation,
+    operator_name,
+    parse_cohort,
+    parse_instant,
+)
 from rollout.cli.output import TABLE_ROWS, print_first, print_json, say
 from rollout.cli.session import open_rollout
 from rollout.domain.errors import BadInput
@@ -106,6 +115,46 @@ def preview(
             say(f"To: {email}")
             say(f"Subject: {letter.subject}\n")
             say(letter.html if html else letter.text)
+
+
+@notice.command("send-test")
+def send_test(
+    step: Annotated[str, typer.Argument(metavar="STEP")],
+    account: Annotated[
+        str, typer.Option(metavar="ACCOUNT", help="whose people would get the message")
+    ],
+    to: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="one of ours (ROLLOUT_TEST_RECIPIENTS)")
+    ],
+    contact: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="as this contact would get it; the first, if none"),
+    ] = None,
+    deprecation: InDeprecation = None,
+    operator: AsOperator = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send the message of a step to yourself, as a person of an account would get it now.
+
+    Its subject begins with `[Test]`. It is no notice: nobody counts as told by it.
+
+    Example: rollout notice send-test final-warning --account acme --to me@example.com
+    """
+    with open_rollout() as rollout:
+        sent = rollout.notice_trial.send(
+            account,
+            step,
+            to=to,
+            operator=operator_name(operator),
+            contact=contact,
+            deprecation=deprecation,
+        )
+    if as_json:
+        print_json({"to": to, **asdict(sent)})
+        return
+    say(f"To: {to}, as {sent.reader} would get it")
+    say(f"Subject: {sent.subject}")
+    say(f"The mail server answered: {sent.reply}")
 
 
 def _write(file: Path, picture: bytes) -> None:

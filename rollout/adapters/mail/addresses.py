@@ -7,6 +7,7 @@ from email.headerregistry import Address
 from email.utils import getaddresses
 
 from rollout.domain.errors import BadInput
+from rollout.domain.guests import GuestList
 
 # A Dot-string and a Domain (RFC 5321, section 4.1.2), with letters of any script (RFC 6531).
 # Quoted local parts and address literals are left out: nobody is reached by them, many are fooled.
@@ -44,6 +45,20 @@ def own_domain(setting: str, text: str) -> str:
             fix="write it like bounces.example.com",
         ) from error
     return domain
+
+
+def guest_list(setting: str, text: str) -> GuestList:
+    """Read addresses and ``@domain``s, separated by commas, given by a setting."""
+    entries = [entry.strip().lower() for entry in text.split(",") if entry.strip()]
+    for entry in entries:
+        try:
+            recipient(f"anybody{entry}" if entry.startswith("@") else entry)
+        except ValueError as error:
+            raise BadInput(
+                f"{setting}: {entry!r} is neither a mail address nor a domain",
+                fix="write them like ann@example.com, @test.example.com",
+            ) from error
+    return GuestList(frozenset(entries))
 
 
 def own(setting: str, text: str) -> Address:
