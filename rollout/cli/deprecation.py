@@ -41,15 +41,31 @@ def plan(file: File, as_json: AsJson = False) -> None:
 
 
 @deprecation.command("apply")
-def apply(file: File, as_json: AsJson = False, operator: AsOperator = None) -> None:
+def apply(
+    file: File,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="tell and cut nobody until its cohorts are resumed")
+    ] = False,
+    as_json: AsJson = False,
+    operator: AsOperator = None,
+) -> None:
     """Enroll accounts and move dates as FILE says. Doing it twice changes nothing.
+
+    People are told as soon as a step is due, approved or not: approvals are about cutting.
 
     Example: rollout deprecation apply api-keys.yaml --as alice
     """
     with open_rollout() as rollout:
-        proposal = rollout.plan.apply(_read(file), str(file), operator_name(operator))
+        who = operator_name(operator)
+        proposal = rollout.plan.apply(_read(file), str(file), who, paused=paused)
     name = proposal.deprecation.name
     then = f"Applied. `rollout cohort list {name}` shows its dates and approvals."
+    if paused:
+        cohorts = " ".join(cohort.name for cohort in proposal.deprecation.cohorts)
+        then += (
+            f"\nNobody is told or cut before `rollout cohort resume {name} {cohorts}`;"
+            " `rollout notice send-test` sends the messages to yourself."
+        )
     show_proposal(proposal, then, as_json=as_json)
 
 

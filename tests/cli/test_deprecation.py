@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rollout.testing import FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.cast import NOW, PLAN, bring_on
 from tests.support.command_line import CommandLine
@@ -307,3 +308,47 @@ def test_wrong_usage_exits_with_2(cli: CommandLine, arguments: tuple[str, ...]) 
 
     assert (done.code, done.stdout) == (2, "")
     assert "Usage:" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--paused",)])
+def test_people_are_told_at_once_without_any_approval_unless_it_is_applied_as_paused(
+    cli: CommandLine, file: Path, campaign: Campaign, mailer: FakeMailer, options: tuple[str, ...]
+) -> None:
+    file.write_text(TWO.replace("approvals: 0", "approvals: 2"))
+    done = cli("deprecation", "apply", file, *options)
+    campaign.remind()
+
+    assert done.code == 0
+    assert len(mailer.sent) == (0 if options else 3)
+    assert ("`rollout cohort resume api-keys gold everyone`" in done.stdout) is bool(options)
+    if options:
+        reason = "it is not live yet: applied with --paused"
+        assert {i["paused"] for i in cli("cohort", "list", "--json").items} == {reason}
+        cli("cohort", "resume", "api-keys", "gold", "everyone", "--reason", "reviewed")
+        campaign.remind()
+        assert len(mailer.sent) == 3
+
+
+def test_applying_as_paused_again_pauses_what_is_live_and_keeps_other_reasons(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    file.write_text(TWO)
+    cli("deprecation", "apply", file)
+    cli("cohort", "pause", "api-keys", "gold", "--reason", "incident")
+    assert cli("deprecation", "apply", file, "--paused").code == 0
+
+    paused = {i["cohort"]: i["paused"] for i in cli("cohort", "list", "--json").items}
+    assert paused == {"gold": "incident", "everyone": "it is not live yet: applied with --paused"}
+    facts = campaign.rows("SELECT subject, actor FROM facts WHERE action = 'cohort.paused'")
+    assert facts == [("cohort:api-keys/gold", "olga"), ("cohort:api-keys/everyone", "olga")]
+
+
+def test_what_cannot_be_applied_is_not_paused_either(
+    cli: CommandLine, file: Path, campaign: Campaign
+) -> None:
+    cli("deprecation", "apply", file)
+    file.write_text(PLAN.replace("2027-02-16T16:00:00Z", "2026-01-04T16:00:00Z"))
+    done = cli("deprecation", "apply", file, "--paused")
+
+    assert done.code == 1
+    assert campaign.rows("SELECT * FROM pauses") == []

@@ -26,6 +26,8 @@ from rollout.services.plan.late_keys import reopen
 from rollout.services.plan.wording import Wording
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 
+_NOT_LIVE = "it is not live yet: applied with --paused"
+
 BATCH = 5_000  # changes per COPY: memory stays flat however many accounts there are
 
 
@@ -79,8 +81,10 @@ class PlanDrafts:
             problems += draft_problems(drafting.draft, deprecation)
             return Proposal(deprecation, drafting.draft, tuple(problems), before == document, fix)
 
-    def apply(self, document: str, source: str, operator: str) -> Proposal:
+    def apply(self, document: str, source: str, operator: str, *, paused: bool = False) -> Proposal:
         """Enroll new accounts, move dates that the file changed, write the facts. Idempotent.
+
+        With ``paused``, nobody is told or cut until the cohorts are resumed.
 
         Raises ``BadRows`` where something stands in the way; then nothing was changed.
         """
@@ -96,6 +100,8 @@ class PlanDrafts:
                 if applied is not None:
                     _spread(uow, applied, deprecation)
                 uow.plan.save(deprecation, document, operator)
+            if paused:
+                _pause(uow, deprecation.name, _NOT_LIVE, operator)
             drafting = self._drafting(uow, deprecation, applied)
             changes = drafting.changes(uow.plan.members(deprecation, uow.now()))
             while batch := list(islice(changes, BATCH)):
@@ -206,10 +212,23 @@ def _carry_pauses(
             continue
         reason = f"{origin}, from where accounts come, is paused: {paused[origin]}"
         paused[cohort] = reason
-        uow.guards.lock_cohort(deprecation, cohort)
-        uow.guards.pause(deprecation, cohort, reason=reason, owner=operator)
-        subject = f"cohort:{deprecation}/{cohort}"
-        uow.audit.append([Fact(operator, "cohort.paused", subject, reason, {})])
+        _pause_cohort(uow, deprecation, cohort, reason, operator)
+
+
+def _pause(uow: UnitOfWork, deprecation: str, reason: str, operator: str) -> None:
+    """Pause all cohorts that are not paused for another reason."""
+    for state in uow.guards.cohorts(deprecation):
+        if state.paused is None:
+            _pause_cohort(uow, deprecation, state.cohort, reason, operator)
+
+
+def _pause_cohort(
+    uow: UnitOfWork, deprecation: str, cohort: str, reason: str, operator: str
+) -> None:
+    uow.guards.lock_cohort(deprecation, cohort)
+    uow.guards.pause(deprecation, cohort, reason=reason, owner=operator)
+    subject = f"cohort:{deprecation}/{cohort}"
+    uow.audit.append([Fact(operator, "cohort.paused", subject, reason, {})])
 
 
 def _reassigned(
