@@ -140,7 +140,7 @@ class _Session:
             message_id=message_id,
             date=office.clock.now(),
         )
-        return smtplib.quotedata(data.decode()).encode()
+        return data.replace(b"\r\n.", b"\r\n..")  # RFC 5321, section 4.5.2
 
     def _ready(self) -> smtplib.SMTP:
         """Return a line that is at the beginning of a transaction."""
