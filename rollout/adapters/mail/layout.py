@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from textwrap import TextWrapper
 
@@ -42,7 +44,8 @@ class _Wrapper(TextWrapper):
     wordsep_simple_re = _BREAK
 
 
-def _wrap(line: str) -> list[str]:
+@lru_cache(maxsize=10_000)  # most lines stand in many mails
+def _wrap(line: str) -> Sequence[str]:
     indent, number = _START.match(line).groups()  # type: ignore[union-attr]  # it always matches
     text = _SENTENCES.sub("", " ".join(line.split()))
     measured = _WIDE.sub(rf"\1{_FILLER}", text)

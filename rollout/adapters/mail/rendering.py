@@ -21,11 +21,11 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rollout.adapters.mail.filters import make_filters
-from rollout.adapters.mail.languages import Languages
+from rollout.adapters.mail.languages import Language, Languages
 from rollout.adapters.mail.layout import fill
 from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.taming import ISOLATES, tamed
-from rollout.adapters.mail.texts import install_texts
+from rollout.adapters.mail.texts import Translator, install_texts
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext
 from rollout.services.ports import Letter
@@ -50,18 +50,8 @@ class TemplateRenderer:
     def __init__(self, folder: Path, overrides: Path | None = None) -> None:
         self._folders = (folder,) if overrides is None else (overrides, folder)
         self._languages = Languages(self._folders)
-        self._environment = ImmutableSandboxedEnvironment(
-            loader=_StrictLoader(self._folders),
-            undefined=StrictUndefined,
-            autoescape=lambda name: name is not None and name.endswith(".html"),
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        self._environment.policies["ext.i18n.trimmed"] = True
-        install_texts(self._environment, self._languages)
         self._filters = make_filters(self._languages)
-        self._environment.filters.update(self._filters)
+        self._environments: dict[str, Environment] = {}  # by the tag of their language
         self._inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
     def templates(self) -> frozenset[str]:
@@ -93,34 +83,52 @@ class TemplateRenderer:
 
     def render(self, template: str, context: NoticeContext) -> Letter:
         """Render; raise ``BadInput`` that names the file, the line and what is wrong there."""
-        values = self._values(context)
-        subject = self._render(f"{template}/{SUBJECT}", values, str.strip)
+        language = self._languages.of(context.locale)
+        values = _values(context, language)
+        subject = self._render(f"{template}/{SUBJECT}", language, values, str.strip)
         if len(subject.splitlines()) != 1:
             raise BadInput(f"{template}/{SUBJECT}: a subject is one line of text, not {subject!r}")
         values["subject"] = one_line(subject, _SUBJECT_LIMIT, keep=ISOLATES)
         return Letter(
             subject=values["subject"],
-            text=self._render(f"{template}/{TEXT}", values, fill),
-            html=self._render(f"{template}/{HTML}", values, self._inliner.inline),
+            text=self._render(f"{template}/{TEXT}", language, values, fill),
+            html=self._render(f"{template}/{HTML}", language, values, self._inliner.inline),
         )
 
-    def _values(self, context: NoticeContext) -> dict[str, Any]:
-        """Return what a template may name: tamed, and in the reader's language."""
-        language = self._languages.of(context.locale)
-        values = tamed(context, rtl=language.direction == "rtl")
-        for name in ("title", "replacement_title"):
-            values[name] = language.texts.gettext(values[name]) if values[name] else ""
-        return values | {"language": language.tag, "direction": language.direction}
-
-    def _render(self, name: str, values: dict[str, Any], finish: Callable[[str], str]) -> str:
+    def _render(
+        self,
+        name: str,
+        language: Language,
+        values: dict[str, Any],
+        finish: Callable[[str], str],
+    ) -> str:
         try:
-            return finish(self._environment.get_template(name).render(values))
+            return finish(self._environment(language).get_template(name).render(values))
         except Exception as error:  # whatever goes wrong in there, the template's author must know
             names, filters = ", ".join(sorted(NAMES)), ", ".join(self._filters)
             raise BadInput(
                 f"{self._where(error, name)}: {getattr(error, 'message', None) or error}",
                 fix=f"names: {names}; filters of ours: {filters}",
             ) from error
+
+    def _environment(self, language: Language) -> Environment:
+        if language.tag not in self._environments:
+            self._environments[language.tag] = self._make_environment(language)
+        return self._environments[language.tag]
+
+    def _make_environment(self, language: Language) -> Environment:
+        environment = ImmutableSandboxedEnvironment(
+            loader=_StrictLoader(self._folders, Translator(language.texts)),
+            undefined=StrictUndefined,
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        environment.policies["ext.i18n.trimmed"] = True
+        environment.filters.update(self._filters)
+        install_texts(environment, language.texts)
+        return environment
 
     def _where(self, error: Exception, name: str) -> str:
         """Return file and line of the innermost template that the error came through."""
@@ -135,8 +143,23 @@ class TemplateRenderer:
         return where
 
 
+def _values(context: NoticeContext, language: Language) -> dict[str, Any]:
+    """Return what a template may name: tamed, and in the reader's language."""
+    values = tamed(context, rtl=language.direction == "rtl")
+    for name in ("title", "replacement_title"):
+        values[name] = language.texts.gettext(values[name]) if values[name] else ""
+    return values | {"language": language.tag, "direction": language.direction}
+
+
 class _StrictLoader(FileSystemLoader):
-    """Refuses a template that uses an unknown name, even in a branch that is not taken today."""
+    """Loads a template in a language.
+
+    It refuses one that uses an unknown name, even in a branch that is not taken today.
+    """
+
+    def __init__(self, folders: Sequence[Path], translator: Translator) -> None:
+        super().__init__(folders)
+        self._translator = translator
 
     def load(
         self,
@@ -144,15 +167,15 @@ class _StrictLoader(FileSystemLoader):
         name: str,
         globals: Any = None,  # noqa: A002 - Jinja's name
     ) -> Template:
-        template = super().load(environment, name, globals)
-        source, filename, _ = self.get_source(environment, name)
-        tree = environment.parse(source, name, filename)
+        source, filename, up_to_date = self.get_source(environment, name)
+        tree = self._translator.visit(environment.parse(source, name, filename))
+        code = environment.compile(tree.set_environment(environment), name, filename)
         known = NAMES | environment.globals.keys() | set(_made_in(tree))
         unknown = find_undeclared_variables(tree) - known
         for node in tree.find_all(nodes.Name):
             if node.name in unknown:
                 raise TemplateSyntaxError(f"unknown name {node.name!r}", node.lineno, name)
-        return template
+        return environment.template_class.from_code(environment, code, globals or {}, up_to_date)
 
 
 def _made_in(tree: nodes.Template) -> Iterator[str]:
