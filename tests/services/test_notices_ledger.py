@@ -113,7 +113,7 @@ def test_what_a_dead_sender_had_half_sent_goes_by_the_step_too(
     with campaign.start() as uow:
         for leased in uow.notices.lease(BATCH, timedelta(minutes=2)):
             if leased.email != ART:
-                uow.notices.begin(leased, timedelta(minutes=12))
+                uow.notices.begin([leased], timedelta(minutes=12))
         uow.commit()
     campaign.at(NOW + AN_HOUR)
     assert campaign.delivery.reap() == 3
@@ -240,8 +240,7 @@ def test_what_is_overdue_by_weeks_is_not_forgotten(campaign: Campaign, mailer: F
     campaign.scheduling.sweep()
     with campaign.start() as uow:
         batch = uow.notices.lease(BATCH, timedelta(minutes=2))
-        uow.notices.begin(batch[0], timedelta(minutes=12))
-        uow.notices.begin(batch[1], timedelta(minutes=12))
+        uow.notices.begin(batch[:2], timedelta(minutes=12))
         uow.notices.finish(batch[1], NoticeState.SENT)
         uow.commit()
     sending, sent, leased = (notice.email for notice in batch)

@@ -15,7 +15,14 @@ from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import SKIPPED, suppress
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext, NoticeState
 from rollout.domain.plan import Step
-from rollout.services.ports.notices import DueEnrollment, Leased, NewNotice, Opening, Reaped
+from rollout.services.ports.notices import (
+    DueEnrollment,
+    Ended,
+    Leased,
+    NewNotice,
+    Opening,
+    Reaped,
+)
 
 # Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
 CLAIM_ENROLLMENTS = """
@@ -134,11 +141,13 @@ RETURNING n.notice_id, n.lease, n.enrollment_id, e.account_id, n.step, n.templat
 BEGIN = """
 UPDATE notices n SET state = 'sending', attempts = attempts + 1,
        leased_until = rollout_instant() + :length
-  FROM enrollments e
- WHERE n.notice_id = :notice_id AND n.lease = :lease AND n.state = 'leased'
+  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (notice_id, lease),
+       enrollments e
+ WHERE (n.notice_id, n.lease) = (mine.notice_id, mine.lease) AND n.state = 'leased'
    AND e.enrollment_id = n.enrollment_id AND e.schedule_version = n.schedule_version
    AND e.state <> 'exempt' AND (e.state <> 'cut' OR n.due_at >= n.deadline)
    AND (n.not_after IS NULL OR n.not_after >= rollout_now())
+RETURNING n.notice_id
 """
 
 # What was begun has counted an attempt already. Whoever has locked one decides what becomes of it.
@@ -151,6 +160,19 @@ WITH given AS MATERIALIZED (
 UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_instant() + :pause,
        attempts = n.attempts - CASE given.state WHEN 'sending' THEN 1 ELSE 0 END
   FROM given WHERE n.notice_id = given.notice_id
+"""
+
+FINISH = """
+UPDATE notices n SET state = ended.state, reason = ended.reason,
+       attempt_at = coalesce(ended.retry_at, n.attempt_at),
+       sent_at = CASE WHEN ended.state = 'sent' THEN rollout_instant() ELSE n.sent_at END,
+       resent_at = CASE WHEN ended.again THEN rollout_instant() ELSE n.resent_at END,
+       bounced_at = CASE WHEN ended.state = 'bounced' THEN rollout_instant() END
+  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:states AS text[]),
+              CAST(:reasons AS text[]), CAST(:retries AS timestamptz[]), CAST(:again AS bool[]))
+       AS ended (notice_id, lease, state, reason, retry_at, again)
+ WHERE (n.notice_id, n.lease) = (ended.notice_id, ended.lease) AND n.state IN ('leased', 'sending')
+RETURNING n.notice_id
 """
 
 REAP = """
@@ -304,40 +326,28 @@ class SqlNotices:
         )
         return {row.notice_id: row.email for row in rows}
 
-    def begin(self, leased: Leased, length: timedelta) -> bool:
-        """Mark as being sent; False if the lease was lost or the notice is out of date."""
-        result = self._connection.execute(
-            text(BEGIN),
-            {"notice_id": leased.notice_id, "lease": leased.lease, "length": length},
-        )
-        return result.rowcount == 1
+    def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
+        """Mark as being sent; leave out those whose lease was lost or that are out of date."""
+        return self._update(BEGIN, letters, length=length)
 
-    def finish(
-        self,
-        leased: Leased,
-        state: NoticeState,
-        *,
-        reason: str | None = None,
-        retry_at: datetime | None = None,
-    ) -> bool:
-        """Record how it ended; False if the lease was lost meanwhile."""
-        result = self._connection.execute(
-            text(
-                "UPDATE notices SET state = :state, reason = :reason,"
-                " attempt_at = coalesce(:retry_at, attempt_at),"
-                " sent_at = CASE WHEN :state = 'sent' THEN rollout_instant() ELSE sent_at END,"
-                " bounced_at = CASE WHEN :state = 'bounced' THEN rollout_instant() END"
-                " WHERE notice_id = :id AND lease = :lease AND state IN ('leased', 'sending')"
-            ),
-            {
-                "id": leased.notice_id,
-                "lease": leased.lease,
-                "state": state.value,
-                "reason": reason,
-                "retry_at": retry_at,
-            },
+    def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
+        """Record how they ended; leave out those whose lease was lost meanwhile."""
+        return self._update(
+            FINISH,
+            [end.leased for end in ended],
+            states=[end.state.value for end in ended],
+            reasons=[end.reason for end in ended],
+            retries=[end.retry_at for end in ended],
+            again=[end.again for end in ended],
         )
-        return result.rowcount == 1
+
+    def _update(self, statement: str, leased: Sequence[Leased], **values: Any) -> frozenset[int]:
+        """Change those whose lease still holds; return their ids."""
+        if not leased:
+            return frozenset()
+        leases = {"ids": [n.notice_id for n in leased], "leases": [n.lease for n in leased]}
+        updated = self._connection.execute(text(statement), leases | values)
+        return frozenset(updated.scalars())
 
     def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
         """Let notices wait that were not tried: that counts as no attempt."""
@@ -349,13 +359,6 @@ class SqlNotices:
                 "reason": reason,
                 "pause": pause,
             },
-        )
-
-    def resend(self, leased: Leased) -> None:
-        """Note that a notice may have arrived and is sent once more."""
-        self._connection.execute(
-            text("UPDATE notices SET resent_at = rollout_instant() WHERE notice_id = :id"),
-            {"id": leased.notice_id},
         )
 
     def bounce(self, leased: Leased) -> None:

@@ -20,7 +20,8 @@ from rollout.services.ports import (
     StartUnitOfWork,
     UnitOfWork,
 )
-from rollout.services.ports.notices import Leased, Reaped
+from rollout.services.ports.notices import Ended, Leased, Reaped
+from rollout.services.together import Together
 
 BATCH = 50
 CONFIRM_BATCH = 1_000
@@ -31,6 +32,9 @@ SENDING_LEASE = timedelta(minutes=12)
 # With the delays of `retry_delay`, four days: RFC 5321, section 4.5.4.1.
 MAX_ATTEMPTS = 22
 PEACE = timedelta(seconds=30)  # for a server that takes nothing now
+
+# What was sent last over a connection, and what is to be sent next.
+Turn = tuple[tuple[Leased, Receipt] | None, Leased | None]
 
 
 class NoticeDelivery:
@@ -49,6 +53,7 @@ class NoticeDelivery:
         self._mailer = mailer
         self._grace = grace
         self._return_paths = return_paths
+        self._ledger = Together(self._write)
 
     def sweep(self) -> int:
         """Send one batch; return how many notices it took.
@@ -123,7 +128,7 @@ class NoticeDelivery:
         except BadInput as error:
             with self._start() as uow:
                 state = _unsent(leased, NoticeState.DEAD)
-                uow.notices.finish(leased, state, reason=error.message)
+                uow.notices.finish([Ended(leased, state, error.message)])
                 uow.audit.append([_fact(_action(state), leased, error.message)])
                 uow.commit()
             return None
@@ -133,17 +138,23 @@ class NoticeDelivery:
 
         Say whether that one may be sent: its lease may be lost, or its schedule have moved.
         """
-        begun = False
+        return self._ledger.ask((sent, then))
+
+    def _write(self, turns: Sequence[Turn]) -> list[bool]:
+        """Record in one transaction for all connections of this process that wait for it.
+
+        None begins a letter before its last one is recorded, so a process that is killed leaves
+        one being sent for each of its connections, and no more.
+        """
         with self._start() as uow:
-            if sent:
-                _record(uow, *sent)
-            if then:
-                begun = uow.notices.begin(then, SENDING_LEASE)
-                if not begun:
-                    reason = "out of date when it was to be sent"
-                    uow.notices.finish(then, _unsent(then, NoticeState.SKIPPED), reason=reason)
+            _record(uow, [sent for sent, _ in turns if sent])
+            wanted = [then for _, then in turns if then]
+            begun = uow.notices.begin(wanted, SENDING_LEASE)
+            reason = "out of date when it was to be sent"
+            stale = [n for n in wanted if n.notice_id not in begun]
+            uow.notices.finish([Ended(n, _unsent(n, NoticeState.SKIPPED), reason) for n in stale])
             uow.commit()
-        return begun
+        return [then is not None and then.notice_id in begun for _, then in turns]
 
     def _stop(self, leased: Leased, receipt: Receipt, rest: Sequence[Leased]) -> None:
         """Give back what the server has not been asked to take; it is left in peace for a while.
@@ -154,23 +165,32 @@ class NoticeDelivery:
             if receipt.outcome is Outcome.NO_LINE:
                 rest = [leased, *rest]
             else:
-                _record(uow, leased, receipt)
+                _record(uow, [(leased, receipt)])
             uow.notices.give_back(rest, receipt.reply, PEACE)
             uow.commit()
 
 
-def _record(uow: UnitOfWork, leased: Leased, receipt: Receipt) -> None:
-    """Write what the server said, with its fact."""
-    state, retry_at = _next_state(leased, receipt, uow.now())
-    if not uow.notices.finish(leased, state, reason=receipt.reply, retry_at=retry_at):
-        return  # the lease was lost: whoever has it now records it
-    if receipt.recipient_refused:
-        uow.notices.bounce(leased)
-    if state is NoticeState.RETRY and receipt.outcome is Outcome.UNCERTAIN:
-        uow.notices.resend(leased)
-    elif state is NoticeState.RETRY:
-        return
-    uow.audit.append([_fact(_action(state), leased, receipt.reply)])
+def _record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
+    """Write what the server said of each, with its fact."""
+    now = uow.now()
+    ended = [_ended(leased, receipt, now) for leased, receipt in sent]
+    recorded = uow.notices.finish(ended)  # whoever has a lease that was lost records that one
+    for leased, receipt in sent:
+        if receipt.recipient_refused and leased.notice_id in recorded:
+            uow.notices.bounce(leased)
+    facts = [
+        _fact(_action(end.state), end.leased, end.reason)
+        for end in ended
+        if end.leased.notice_id in recorded and (end.again or end.state is not NoticeState.RETRY)
+    ]
+    if facts:
+        uow.audit.append(facts)
+
+
+def _ended(leased: Leased, receipt: Receipt, now: datetime) -> Ended:
+    state, retry_at = _next_state(leased, receipt, now)
+    again = state is NoticeState.RETRY and receipt.outcome is Outcome.UNCERTAIN
+    return Ended(leased, state, receipt.reply, retry_at, again=again)
 
 
 def _next_state(

@@ -72,6 +72,17 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended with a notice, for the time being or for good."""
+
+    leased: Leased
+    state: NoticeState
+    reason: str | None = None
+    retry_at: datetime | None = None
+    again: bool = False  # once more, though it may have arrived
+
+
+@dataclass(frozen=True, slots=True)
 class Reaped:
     """A notice taken back from a dead sender: pending, or else it may have arrived."""
 
@@ -144,27 +155,16 @@ class NoticesRepository(Protocol):
         """Return the notices of one step of an enrollment, and to whom they go."""
         ...
 
-    def begin(self, leased: Leased, length: timedelta) -> bool:
-        """Mark as being sent; False if the lease was lost or the notice is out of date."""
+    def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
+        """Mark as being sent; leave out those whose lease was lost or that are out of date."""
         ...
 
-    def finish(
-        self,
-        leased: Leased,
-        state: NoticeState,
-        *,
-        reason: str | None = None,
-        retry_at: datetime | None = None,
-    ) -> bool:
-        """Record how it ended; False if the lease was lost meanwhile."""
+    def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
+        """Record how they ended; leave out those whose lease was lost meanwhile."""
         ...
 
     def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
         """Let notices wait that were not tried: that counts as no attempt."""
-        ...
-
-    def resend(self, leased: Leased) -> None:
-        """Note that a notice may have arrived and is sent once more."""
         ...
 
     def bounce(self, leased: Leased) -> None:

@@ -1,0 +1,55 @@
+"""Lets threads share what is dear: a transaction for all who ask at about the same time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+class Together(Generic[Question, Answer]):
+    """Answers one thread after the other, but those that wait meanwhile all at once.
+
+    Who had company last time waits ``patience`` seconds for more to come; who comes alone does not
+    wait. What fails, fails for all who asked together.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Question]], Sequence[Answer]],
+        patience: float = 0.003,  # about what it takes to send another letter
+    ) -> None:
+        self._answer = answer
+        self._patience = patience
+        self._had_company = False
+        self._waiting: deque[tuple[Question, Future[Answer]]] = deque()
+        self._turn = threading.Lock()
+
+    def ask(self, question: Question) -> Answer:
+        """Return the answer, or raise what went wrong."""
+        mine = Future[Answer]()
+        self._waiting.append((question, mine))
+        with self._turn:
+            if not mine.done():  # or else whose turn it was before has answered for us
+                self._answer_all()
+        return mine.result()
+
+    def _answer_all(self) -> None:
+        if self._had_company:
+            time.sleep(self._patience)
+        asked = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._had_company = len(asked) > 1
+        try:
+            answers = self._answer([question for question, _ in asked])
+        except BaseException as error:  # noqa: BLE001 - each who asked raises it
+            for _, future in asked:
+                future.set_exception(error)
+        else:
+            for (_, future), answer in zip(asked, answers, strict=True):
+                future.set_result(answer)
