@@ -208,6 +208,25 @@ def test_a_reply_that_makes_no_sense_ends_the_line_so_that_replies_cannot_get_ou
     assert (first.outcome, second.outcome) == (Outcome.TEMPORARY, Outcome.ACCEPTED)
 
 
+@pytest.mark.parametrize("offered", [True, False])
+def test_sender_and_recipient_are_given_at_once_only_where_the_server_allows_it(
+    *, offered: bool
+) -> None:
+    with SmtpServer() as server:
+        if not offered:
+            server.features.remove("PIPELINING")
+        server.plan(Phase.MAIL, say("250 2.1.0 Ok"), say("451 4.3.0 Later"))
+        with mailer(server.url).session() as session:
+            outcomes = [
+                session.send(to="a@acme.example", message_id=f"<{n}@x>", letter=LETTER).outcome
+                for n in range(3)
+            ]
+        verbs = [command.partition(" ")[0].upper() for command in server.commands]
+    assert outcomes == [Outcome.ACCEPTED, Outcome.TEMPORARY, Outcome.ACCEPTED]
+    first, second = ["EHLO", "MAIL", "RCPT", "DATA"], ["RSET", "MAIL", "RCPT"][: 2 + offered]
+    assert verbs == [*first, *second, *first, "QUIT"]
+
+
 def test_a_server_that_is_not_there_is_no_line() -> None:
     with SmtpServer() as server:
         url = server.url

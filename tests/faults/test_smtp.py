@@ -111,6 +111,7 @@ def send_all(engine: Engine, delivery: NoticeDelivery) -> None:
         ),
         pytest.param(
             [
+                (Phase.RCPT, say("250 2.1.5 Ok")),  # it is asked before its word to MAIL is heard
                 (Phase.RCPT, say("550 5.1.1 No such user")),
                 (Phase.MAIL, say("550 5.7.1 Not from you")),
                 (Phase.DOT, say("554 5.6.0 Not such letters")),

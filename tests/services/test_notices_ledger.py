@@ -10,6 +10,7 @@ import pytest
 from rollout.domain.notices import NoticeState, retry_delay
 from rollout.services.notices.delivery import BATCH, MAX_ATTEMPTS, PEACE
 from rollout.services.ports import Outcome, Receipt
+from rollout.services.ports.notices import Ended
 from rollout.testing import NO_LINE, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
 from tests.support.campaign import GRACE, Campaign
 from tests.support.cast import NOW, PLAN
@@ -241,7 +242,7 @@ def test_what_is_overdue_by_weeks_is_not_forgotten(campaign: Campaign, mailer: F
     with campaign.start() as uow:
         batch = uow.notices.lease(BATCH, timedelta(minutes=2))
         uow.notices.begin(batch[:2], timedelta(minutes=12))
-        uow.notices.finish(batch[1], NoticeState.SENT)
+        uow.notices.finish([Ended(batch[1], NoticeState.SENT)])
         uow.commit()
     sending, sent, leased = (notice.email for notice in batch)
     late = NOW + timedelta(weeks=3)

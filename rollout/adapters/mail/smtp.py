@@ -30,6 +30,8 @@ _LINE_ERRORS = (OSError, ValueError)
 # The first digit of a reply: RFC 5321, section 4.2.1.
 _COMPLETED, _INTERMEDIATE, _TRANSIENT, _PERMANENT = 2, 3, 4, 5
 
+_Replies = Iterator[tuple[int, bytes]]
+
 _FINAL_DOT = b".\r\n"
 _CLOSING = 421  # RFC 5321, section 4.3.2: in whatever phase, and the line is closed after it
 _SIGN_IN = frozenset({530, 534, 535, 538})  # RFC 4954, section 6: our sign-in, not the letter
@@ -105,7 +107,18 @@ class _Session:
         except ValueError as error:
             return Receipt(Outcome.REFUSED, f"the letter cannot be written: {_shown(error)}")
         try:
-            line = self._ready()
+            line = self._line or _connect(self._office)
+            used = line is self._line
+            self._line = line
+            if not address.addr_spec.isascii() and not line.has_extn("smtputf8"):
+                return Receipt(
+                    Outcome.REFUSED,
+                    "the address has characters beyond ASCII, and the mail server offers no"
+                    " SMTPUTF8",
+                    recipient_refused=True,
+                )
+            sender = return_path or self._office.sender.addr_spec
+            line, replies = self._begin(line, sender, address.addr_spec, used=used)
         except _LINE_ERRORS as error:
             return Receipt(
                 Outcome.NO_LINE,
@@ -113,14 +126,7 @@ class _Session:
                 " check ROLLOUT_SMTP_URL and the mail server)",
                 closing=True,
             )
-        if not address.addr_spec.isascii() and not line.has_extn("smtputf8"):
-            return Receipt(
-                Outcome.REFUSED,
-                "the address has characters beyond ASCII, and the mail server offers no SMTPUTF8",
-                recipient_refused=True,
-            )
-        sender = return_path or self._office.sender.addr_spec
-        receipt = self._hand_over(line, sender, address.addr_spec, data)
+        receipt = self._hand_over(line, replies, data)
         return receipt if self._line else replace(receipt, closing=True)
 
     def close(self) -> None:
@@ -142,31 +148,35 @@ class _Session:
         )
         return data.replace(b"\r\n.", b"\r\n..")  # RFC 5321, section 4.5.2
 
-    def _ready(self) -> smtplib.SMTP:
-        """Return a line that is at the beginning of a transaction."""
-        if self._line is not None:
-            with suppress(*_LINE_ERRORS):
-                code, _ = self._line.rset()
-                if code // 100 == _COMPLETED:
-                    return self._line
-            self._drop()  # it was closed while we did not need it: open another one
-        self._line = _connect(self._office)
-        return self._line
-
-    def _hand_over(self, line: smtplib.SMTP, sender: str, to: str, data: bytes) -> Receipt:
+    def _begin(
+        self, line: smtplib.SMTP, sender: str, to: str, *, used: bool
+    ) -> tuple[smtplib.SMTP, _Replies]:
+        """Give sender and recipient; return the replies to come, and the line that they come on."""
         extended = "" if to.isascii() else " SMTPUTF8 BODY=8BITMIME"
-        line.command_encoding = "utf-8" if extended else "ascii"
-        steps = (
-            ("MAIL", f"FROM:<{sender}>{extended}", _COMPLETED),
-            ("RCPT", f"TO:<{to}>", _COMPLETED),
-            ("DATA", "", _INTERMEDIATE),
-        )
+        envelope = f"MAIL FROM:<{sender}>{extended}", f"RCPT TO:<{to}>"
+        if used:
+            with suppress(*_LINE_ERRORS):
+                replies = _say(line, "RSET", *envelope)
+                code, _ = next(replies)
+                if code // 100 == _COMPLETED:
+                    return line, replies
+            self._drop()  # it was closed while we did not need it: open another one
+            line = self._line = _connect(self._office)
+        return line, _say(line, *envelope)
+
+    def _hand_over(self, line: smtplib.SMTP, replies: _Replies, data: bytes) -> Receipt:
         verb = ""
         try:
-            for verb, arguments, wanted in steps:
-                code, words = line.docmd(verb, arguments)
-                if code // 100 != wanted:
+            for verb in ("MAIL", "RCPT"):
+                code, words = next(replies)
+                if code // 100 != _COMPLETED:
+                    if verb == "MAIL":
+                        self._drop()  # what it says to RCPT is still to come, and of no use
                     return self._not_accepted(verb, code, words)
+            verb = "DATA"
+            code, words = line.docmd(verb)
+            if code // 100 != _INTERMEDIATE:
+                return self._not_accepted(verb, code, words)
             verb = "text"
             line.send(data)
             _set_timeout(line, self._office.final_timeout)
@@ -236,6 +246,18 @@ def _connect(office: _Office) -> smtplib.SMTP:
         line.close()
         raise
     return line
+
+
+def _say(line: smtplib.SMTP, *commands: str) -> _Replies:
+    """Yield the reply to each command. They are sent at once if the server allows it: RFC 2920."""
+    line.command_encoding = "ascii" if "".join(commands).isascii() else "utf-8"
+    if not line.has_extn("pipelining"):
+        for command in commands:
+            yield line.docmd(command)
+        return
+    line.send("".join(f"{command}\r\n" for command in commands))
+    for _ in commands:
+        yield line.getreply()
 
 
 def _set_timeout(line: smtplib.SMTP, seconds: float) -> None:
