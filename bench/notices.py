@@ -37,7 +37,7 @@ from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.notices.preview import NoticePreview
 
 PROCESSES = 2
-CONNECTIONS = 4  # of each process
+CONNECTIONS = 8  # of each process, as the sweep in workers/notices.py has them
 SENDER = "rollout@bench.example"
 SINK = "/usr/sbin/smtp-sink"
 PENDING = """

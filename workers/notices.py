@@ -28,7 +28,7 @@ def reap(rollout: Rollout) -> int:
 
 SWEEPS = (
     Sweep(name="rollout.notices.schedule", every=1, run=schedule),
-    Sweep(name="rollout.notices.deliver", every=1, run=deliver, at_once=4),
+    Sweep(name="rollout.notices.deliver", every=1, run=deliver, at_once=8),
     Sweep(name="rollout.notices.confirm", every=1, run=confirm),
     Sweep(name="rollout.notices.reap", every=10, run=reap),
 )

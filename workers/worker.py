@@ -28,7 +28,7 @@ from workers.app import SWEEPS, make_app
 
 log = structlog.get_logger()
 
-THREADS = 8
+THREADS = 12  # the connections to a mail server that hangs, and some for everything else
 
 
 def main(queues: Sequence[str]) -> None:

@@ -223,8 +223,9 @@ def test_sender_and_recipient_are_given_at_once_only_where_the_server_allows_it(
             ]
         verbs = [command.partition(" ")[0].upper() for command in server.commands]
     assert outcomes == [Outcome.ACCEPTED, Outcome.TEMPORARY, Outcome.ACCEPTED]
-    first, second = ["EHLO", "MAIL", "RCPT", "DATA"], ["RSET", "MAIL", "RCPT"][: 2 + offered]
-    assert verbs == [*first, *second, *first, "QUIT"]
+    refused = ["RSET", "MAIL", "RCPT"][: 2 + offered]
+    taken = ["MAIL", "RCPT", "DATA"]
+    assert verbs == ["EHLO", *taken, *refused, "RSET", *taken, "QUIT"]
 
 
 def test_a_server_that_is_not_there_is_no_line() -> None:

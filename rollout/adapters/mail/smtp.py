@@ -127,7 +127,7 @@ class _Session:
                 closing=True,
             )
         receipt = self._hand_over(line, replies, data)
-        return receipt if self._line else replace(receipt, closing=True)
+        return receipt if self._is_open() else replace(receipt, closing=True)
 
     def close(self) -> None:
         """Say goodbye, if there is a line; an impolite server is nobody's problem."""
@@ -170,9 +170,10 @@ class _Session:
             for verb in ("MAIL", "RCPT"):
                 code, words = next(replies)
                 if code // 100 != _COMPLETED:
+                    receipt = self._not_accepted(verb, code, words)
                     if verb == "MAIL":
-                        self._drop()  # what it says to RCPT is still to come, and of no use
-                    return self._not_accepted(verb, code, words)
+                        self._pass_over(replies)
+                    return receipt
             verb = "DATA"
             code, words = line.docmd(verb)
             if code // 100 != _INTERMEDIATE:
@@ -185,6 +186,16 @@ class _Session:
             self._drop()
             return Receipt(Outcome.TEMPORARY, f"{verb}: {_shown(error)}")
         return self._await_verdict(line)
+
+    def _pass_over(self, replies: _Replies) -> None:
+        """Read what is still to come on an open line, and is of no use."""
+        if self._line is None or not self._line.has_extn("pipelining"):
+            return
+        try:
+            for _ in replies:
+                pass
+        except _LINE_ERRORS:
+            self._drop()
 
     def _await_verdict(self, line: smtplib.SMTP) -> Receipt:
         """Read the reply to the final dot. Silence means that nobody knows."""
@@ -212,6 +223,9 @@ class _Session:
         # An enhanced code 5.7.x speaks of policy ("relaying denied"), not of a mailbox: RFC 3463.
         about_recipient = verb == "RCPT" and not words.startswith(b"5.7.")
         return Receipt(Outcome.REFUSED, reply, recipient_refused=about_recipient)
+
+    def _is_open(self) -> bool:
+        return self._line is not None
 
     def _drop(self) -> None:
         if self._line is not None:

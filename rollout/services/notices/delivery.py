@@ -104,8 +104,8 @@ class NoticeDelivery:
         Say whether the server would take more: where it would not, the rest is given back.
         """
         sent: tuple[Leased, Receipt] | None = None
-        for place, leased in enumerate(batch):
-            letter = self._render(leased, contexts[leased.notice_id])
+        letters = [self._render(leased, contexts[leased.notice_id]) for leased in batch]
+        for place, (leased, letter) in enumerate(zip(batch, letters, strict=True)):
             if letter is None:
                 continue
             if not self._record(sent, then=leased):
