@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from bench import cutoff, fan_out, gateway, idle, imports, notices, usage, user_agents
+from bench import cutoff, fan_out, gateway, idle, imports, notices, planning, usage, user_agents
 from bench.figures import Figure, show
 from bench.servers import own_servers
 from bench.size import FULL, QUICK
@@ -19,6 +19,7 @@ BENCHES = {
     "idle": idle.measure,
     "imports": imports.measure,
     "notices": notices.measure,
+    "planning": planning.measure,
     "usage": usage.measure,
     "user-agents": user_agents.measure,
     "fan-out": fan_out.measure,

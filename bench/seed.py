@@ -60,15 +60,17 @@ INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedu
 """
 
 
-def seed(engine: Engine, count: int, *, due: str, next_notice: str = "1 day") -> None:
+def seed(
+    engine: Engine, count: int, *, due: str, next_notice: str = "1 day", plan: str = PLAN
+) -> None:
     """Enroll so many accounts, all warned, all due at one instant.
 
     ``due`` says when, counted from now; ``next_notice`` when their next step is, counted from
     there. Both are PostgreSQL intervals.
     """
-    document = read_deprecation(PLAN, "the plan of the bench", None)
+    document = read_deprecation(plan, "the plan of the bench", None)
     with SqlUnitOfWork(engine) as uow:
-        uow.plan.save(document, PLAN, "bench")
+        uow.plan.save(document, plan, "bench")
         uow.commit()
     with engine.begin() as connection:
         statements = SEED.format(count=count, due=due, next_notice=next_notice)

@@ -17,6 +17,7 @@ class Size:
     trail_files: int  # of CloudTrail
     trail_events: int  # in each
     letters: int  # notices that are due at once
+    planned: int  # accounts for which six steps fall due
     fan_out_accounts: int  # each called for by ten sources
     gateway_keys: int
     gateway_seconds: float  # per round
@@ -32,6 +33,7 @@ FULL = Size(
     trail_files=1_000,
     trail_events=500,
     letters=10_000,
+    planned=100_000,
     fan_out_accounts=1_000_000,
     gateway_keys=20_000,
     gateway_seconds=5.0,
@@ -46,6 +48,7 @@ QUICK = Size(
     trail_files=3,
     trail_events=50,
     letters=80,
+    planned=600,
     fan_out_accounts=1_000,
     gateway_keys=200,
     gateway_seconds=0.2,
