@@ -18,7 +18,7 @@ from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.notices import DueEnrollment, NewNotice
 from rollout.services.reading_hours import when_open
 
-BATCH = 500
+BATCH = 1_000
 
 
 class NoticeScheduling:
