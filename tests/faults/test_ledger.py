@@ -1,7 +1,8 @@
-"""Ten thousand letters through mail servers that do all they can, by senders that are killed.
+"""Thousands of letters through mail servers that do all they can, by senders that are killed.
 
 Whatever happens, what people have received is what the ledger says: nothing is lost, and nothing
-arrives twice but what may be sent twice.
+arrives twice but what may be sent twice. ROLLOUT_FAULT_LETTERS=10000 sends ten thousand, and
+ROLLOUT_FAULT_SEED=… lets the servers go wrong in the order of an earlier run.
 """
 
 from __future__ import annotations
