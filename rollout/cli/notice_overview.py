@@ -17,16 +17,7 @@ from rollout.domain.untold import Act, Untold
 from rollout.services.notices.overview import StepCounts
 from rollout.services.ports.notice_views import NearEnrollment
 
-UNTOLD = (
-    "deadline",
-    "deprecation",
-    "cohort",
-    "account_id",
-    "contacts",
-    "who_must_act",
-    "act",
-    "why",
-)
+UNTOLD = ("deadline", "cohort", "account_id", "contacts", "who_must_act", "why")
 SHOWN_REASONS = 3  # of what was skipped, in a table
 
 
@@ -108,27 +99,38 @@ def list_untold(
     of, name = parse_cohort(deprecation, cohort)
     shown: set[Act] = set()
     with open_rollout() as rollout:
-        items = _items(rollout.notice_overview.untold(of, name), shown)
+        found = rollout.notice_overview.untold(of, name)
+        items = map(_item, found) if as_json else _rows(found, shown)
         print_first(items, UNTOLD, as_json=as_json, limit=limit, which="first")
     if not as_json:
         for act in sorted(shown):
             err.print(escape(f"{act.who}: {act} – {act.sentence}"), soft_wrap=True)
 
 
-def _items(
+def _item(found: tuple[NearEnrollment, Untold]) -> dict[str, Any]:
+    near, untold = found
+    return {
+        "deprecation": near.deprecation,
+        "cohort": near.cohort,
+        "account_id": near.account_id,
+        "deadline": near.telling.deadline,
+        "contacts": near.telling.reach.contacts,
+        "told": near.telling.reach.told,
+        "code": untold.code.value,
+        "why": untold.why,
+        "who_must_act": untold.act.who,
+        "act": untold.act.value,
+    }
+
+
+def _rows(
     found: Iterable[tuple[NearEnrollment, Untold]], shown: set[Act]
 ) -> Iterator[dict[str, Any]]:
-    for near, untold in found:
-        shown.add(untold.act)
-        yield {
-            "deprecation": near.deprecation,
-            "cohort": near.cohort,
-            "account_id": near.account_id,
-            "deadline": near.telling.deadline,
-            "contacts": near.telling.reach.contacts,
-            "told": near.telling.reach.told,
-            "code": untold.code.value,
-            "why": untold.why,
-            "who_must_act": untold.act.who,
-            "act": untold.act.value,
+    """Yield items as a narrow table needs them; note what must be done about them."""
+    for each in found:
+        item = _item(each)
+        shown.add(each[1].act)
+        yield item | {
+            "cohort": f"{item['deprecation']}/{item['cohort']}",
+            "who_must_act": f"{item['who_must_act']}: {item['act']}",
         }

@@ -47,6 +47,7 @@ class Telling:
     warned_at: datetime | None  # when a message of this date or an earlier one first arrived
     sent: int  # accepted by a mail server, and not known to have arrived yet
     uncertain: int
+    last_try: str | None  # what the mail server said of the newest that it did not take yet
     skipped: str | None  # why the newest that was skipped was
     paused: str | None  # why the cohort is
 
@@ -86,6 +87,8 @@ def _why(telling: Telling) -> str:
         (reach.failed, "bounced or given up"),
     ]
     said = [f"{words} ({count})" for count, words in parts if count]
+    if telling.last_try:
+        said.append(f"the newest try ended with: {telling.last_try}")
     if not said and telling.skipped:
         said = [f"skipped: {telling.skipped}"]
     if not said:

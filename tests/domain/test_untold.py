@@ -28,7 +28,7 @@ GUARDS = Guards(
 def judged(*, days_before: float | None = None, **given: Any) -> Untold | None:
     """Judge an account with three contacts; its first warning arrived so many days before."""
     reach = {"contacts": 3, "dead": 0, "told": 0, "failed": 0, "open": 0, "last_failure": None}
-    telling = {"sent": 0, "uncertain": 0, "skipped": None, "paused": None}
+    telling = {"sent": 0, "uncertain": 0, "last_try": None, "skipped": None, "paused": None}
     reach |= {name: value for name, value in given.items() if name in reach}
     telling |= {name: value for name, value in given.items() if name in telling}
     warned = None if days_before is None else DEADLINE - timedelta(days=days_before)

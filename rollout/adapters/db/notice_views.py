@@ -93,6 +93,8 @@ SELECT e.deprecation, e.account_id, e.cohort, e.deadline, t.*, n.*, c.*, p.reaso
               (array_agg(reason ORDER BY notice_id DESC)
                  FILTER (WHERE state IN ('bounced', 'dead')))[1] AS last_failure,
               (array_agg(reason ORDER BY notice_id DESC)
+                 FILTER (WHERE state = 'retry'))[1] AS last_try,
+              (array_agg(reason ORDER BY notice_id DESC)
                  FILTER (WHERE state = 'skipped'))[1] AS skipped
          FROM notices WHERE enrollment_id = e.enrollment_id AND deadline = e.deadline
           AND schedule_version = e.schedule_version) n
@@ -169,6 +171,7 @@ def _telling(row: Row[Any]) -> Telling:
         warned_at=row.warned_at and _utc(row.warned_at),
         sent=row.sent,
         uncertain=row.uncertain,
+        last_try=row.last_try,
         skipped=row.skipped,
         paused=row.paused,
     )
