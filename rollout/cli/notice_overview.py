@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from rollout.cli.options import AsJson, InCohort, InDeprecation, parse_cohort
-from rollout.cli.output import err, out, print_first, print_json, print_list
+from rollout.cli.output import TABLE_ROWS, err, out, print_first, print_json, print_list
 from rollout.cli.session import open_rollout
 from rollout.domain.notices import NoticeState
 from rollout.domain.untold import Act, Untold
@@ -99,7 +99,8 @@ def list_untold(
     of, name = parse_cohort(deprecation, cohort)
     shown: set[Act] = set()
     with open_rollout() as rollout:
-        found = rollout.notice_overview.untold(of, name)
+        rows = limit if as_json or limit else TABLE_ROWS + 1
+        found = rollout.notice_overview.untold(of, name, rows)
         items = map(_item, found) if as_json else _rows(found, shown)
         print_first(items, UNTOLD, as_json=as_json, limit=limit, which="first")
     if not as_json:

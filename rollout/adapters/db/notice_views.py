@@ -107,7 +107,7 @@ SELECT e.deprecation, e.account_id, e.cohort, e.deadline, t.*, n.*, c.*, p.reaso
    AND (t.told < g.min_delivered OR t.warned_at > e.deadline - g.min_notice)
    AND EXISTS (SELECT 1 FROM keys k WHERE k.account_id = e.account_id AND k.kind = 'rest'
                 AND k.status = 'active')
- ORDER BY e.deadline, e.enrollment_id
+ ORDER BY e.deadline, e.enrollment_id LIMIT :limit
 """
 
 
@@ -145,13 +145,16 @@ class SqlNoticeViews:
                 willing=int(row.willing),
             )
 
-    def near(self, guards: Sequence[Near], cohort: str | None) -> Iterator[NearEnrollment]:
+    def near(
+        self, guards: Sequence[Near], cohort: str | None, limit: int | None
+    ) -> Iterator[NearEnrollment]:
         """Yield enrollments that are scheduled, near and not promised, the earliest first."""
         which = {
             "deprecations": [guard.deprecation for guard in guards],
             "min_notices": [guard.min_notice for guard in guards],
             "min_delivered": [guard.min_delivered for guard in guards],
             "cohort": cohort,
+            "limit": limit,
         }
         for row in stream(self._connection, NEAR, which):
             yield NearEnrollment(row.deprecation, row.account_id, row.cohort, _telling(row))

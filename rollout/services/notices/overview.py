@@ -51,14 +51,17 @@ class NoticeOverview:
             return [step for document in documents for step in _count(uow, document, cohort)]
 
     def untold(
-        self, deprecation: str | None, cohort: str | None
+        self, deprecation: str | None, cohort: str | None, limit: int | None
     ) -> Iterator[tuple[NearEnrollment, Untold]]:
         """Yield who is not told and due in less than ``min_notice``, the earliest deadline first.
 
-        It is the judgement of the cutoff at the deadline, on today's evidence.
+        It is the judgement of the cutoff at the deadline, on today's evidence. All that are so, or
+        ``limit`` of them.
         """
         documents = self._documents(deprecation, cohort)
-        return self._untold({document.name: document.guards for document in documents}, cohort)
+        return self._untold(
+            {document.name: document.guards for document in documents}, cohort, limit
+        )
 
     def _documents(self, deprecation: str | None, cohort: str | None) -> list[Deprecation]:
         """Return what is meant: one deprecation, which must have the cohort given, or all."""
@@ -79,11 +82,11 @@ class NoticeOverview:
             yield from uow.notice_views.notices(which, limit)
 
     def _untold(
-        self, guards: Mapping[str, Guards], cohort: str | None
+        self, guards: Mapping[str, Guards], cohort: str | None, limit: int | None
     ) -> Iterator[tuple[NearEnrollment, Untold]]:
         near = [Near(name, g.min_notice, g.min_delivered) for name, g in guards.items()]
         with self._start() as uow:
-            for enrollment in uow.notice_views.near(near, cohort):
+            for enrollment in uow.notice_views.near(near, cohort, limit):
                 why = untold(enrollment.telling, guards[enrollment.deprecation])
                 if why is not None:
                     yield enrollment, why

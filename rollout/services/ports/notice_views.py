@@ -83,9 +83,12 @@ class NoticeViews(Protocol):
         """Yield those for whom steps may still come: accounts with keys that are not told all."""
         ...
 
-    def near(self, guards: Sequence[Near], cohort: str | None) -> Iterator[NearEnrollment]:
+    def near(
+        self, guards: Sequence[Near], cohort: str | None, limit: int | None
+    ) -> Iterator[NearEnrollment]:
         """Yield enrollments that are scheduled, near and not promised, the earliest first.
 
-        An account without an active key is not among them: nothing of it is left to cut.
+        An account without an active key is not among them: nothing of it is left to cut. All that
+        are so, or ``limit`` of them.
         """
         ...
