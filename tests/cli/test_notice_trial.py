@@ -155,6 +155,15 @@ def test_what_the_mail_server_says_is_said_and_recorded_only_where_it_may_have_b
     assert "Way out:" in done.complaint
 
 
+def test_a_mail_server_that_does_not_answer_is_no_success(
+    cli: CommandLine, campaign: Campaign, server: SmtpServer
+) -> None:
+    done = send_test(cli, server, "me@test.example", smtp_url="smtp://localhost:1")
+
+    assert (done.code, done.stdout, facts(campaign)) == (1, "", [])
+    assert "it was not taken: no line to localhost:1" in done.complaint
+
+
 def test_a_guest_is_one_in_whatever_case_and_a_domain_is_meant_as_a_whole() -> None:
     guests = GuestList(frozenset({"ann@a.example", "@b.example"}))
 

@@ -102,9 +102,9 @@ def _require_accepted(to: str, receipt: Receipt) -> None:
             raise Unavailable(
                 f"nobody knows whether it was taken: {receipt.reply}", fix="look into the mailbox"
             )
-        case Outcome.TEMPORARY:
-            raise Unavailable(f"it was not taken: {receipt.reply}", fix="try again later")
         case Outcome.REFUSED:
             raise Refused(
                 f"it was refused: {receipt.reply}", fix=f"is {to} right, and our own address?"
             )
+        case _:
+            raise Unavailable(f"it was not taken: {receipt.reply}", fix="try again later")
