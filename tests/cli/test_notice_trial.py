@@ -108,6 +108,7 @@ def test_nobody_but_a_guest_gets_one(
     ("options", "said"),
     [
         (("--contact", "bob@acme.example"), "(known: ann@acme.example, art@acme.example)"),
+        (("--contact", "bob@acme.example"), "Way out: `rollout account show acme`"),
         (("--deprecation", "x"), "there is no deprecation 'x'"),
     ],
 )

@@ -90,7 +90,10 @@ def _chosen(
     found = [each for each in letters if each[0].lower() == contact.lower()]
     if not found:
         known = ", ".join(email for email, _ in letters)
-        raise NotFound(f"account {account_id} has no contact {contact!r} (known: {known})")
+        raise NotFound(
+            f"account {account_id} has no contact {contact!r} (known: {known})",
+            fix=f"`rollout account show {account_id}` shows them",
+        )
     return found[0]
 
 
