@@ -97,6 +97,12 @@ class FakeRenderer:
         line = f"{template} for {context.account_id} until {context.deadline.isoformat()}"
         return Letter(line, line, f"<p>{line}</p>")
 
+    def together(self, letters: Sequence[Letter], locale: str) -> Letter:  # noqa: ARG002
+        """Return their lines, one after the other."""
+        lines = [letter.subject for letter in letters]
+        html = "".join(letter.html for letter in letters)
+        return Letter(f"{lines[0]}, and {len(lines) - 1} more", "\n".join(lines), html)
+
 
 class FakeVerdictStore:
     """Keeps records in memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rollout.domain.plan import Deprecation
 from rollout.domain.timetable import next_open
@@ -20,3 +21,18 @@ def when_open(
     now = uow.now()
     zones = uow.notices.zones(enrollment_ids)
     return Opening({zone: next_open(hours, now, zone) for zone in zones}, document.spacing)
+
+
+def next_reading(
+    document: Deprecation, step: str, zone: str, deadline: datetime, now: datetime
+) -> datetime:
+    """Return when a message may be sent to somebody: now, or in their own hours.
+
+    What tells of a cutoff waits for nobody, and a warning no longer than leaves its notice.
+    """
+    hours = document.notices.hours
+    at_once = any(s.name == step and not s.offset for s in document.reminders)
+    if hours is None or at_once:
+        return now
+    opens = next_open(hours, now, zone)
+    return opens if deadline <= now else max(now, min(opens, deadline - document.spacing))

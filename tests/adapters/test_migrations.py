@@ -14,7 +14,9 @@ from tests.support.crowd import gather
 from tests.support.database import rows, run
 
 BACK_TO_0004 = """
-ALTER TABLE notices DROP COLUMN resend, DROP COLUMN resent_at, DROP COLUMN not_after;
+ALTER TABLE notices DROP COLUMN resend, DROP COLUMN resent_at, DROP COLUMN not_after,
+                    DROP COLUMN letter;
+DROP INDEX ix_contacts_address;
 UPDATE alembic_version SET version_num = '0004'
 """
 IN_EVERY_STATE = """

@@ -10,7 +10,7 @@ import pytest
 
 from rollout.domain.delivery import ReportKind
 from rollout.domain.notices import NoticeState
-from rollout.services.ports.notices import Ended
+from rollout.services.ports.notice_ledger import Ended
 from rollout.testing import UNCERTAIN, FakeMailer, Sent
 from tests.support.campaign import RETURN_PATHS, Campaign
 from tests.support.cast import NOW
@@ -262,12 +262,12 @@ def test_a_bounce_that_is_faster_than_the_record_of_its_sending_wins(
     campaign.begin()
     campaign.scheduling.sweep()
     with campaign.start() as uow:
-        leased = next(n for n in uow.notices.lease(9, timedelta(minutes=2)) if n.email == BOB)
-        uow.notices.begin([leased], timedelta(minutes=12))
+        leased = next(n for n in uow.ledger.lease(9, timedelta(minutes=2)) if n.email == BOB)
+        uow.ledger.begin([leased], timedelta(minutes=12))
         uow.commit()
     campaign.reports.take_in(dsn(Sent(BOB, leased.message_id, None)))  # type: ignore[arg-type]
     with campaign.start() as uow:  # the sender comes to record that the server took it
-        assert not uow.notices.finish([Ended(leased, NoticeState.SENT)])
+        assert not uow.ledger.finish([Ended(leased, NoticeState.SENT)])
 
     assert state(campaign, BOB) == "bounced"
 

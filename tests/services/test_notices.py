@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from rollout.domain.notices import NoticeState
-from rollout.services.ports.notices import Ended
+from rollout.services.ports.notice_ledger import Ended
 from rollout.testing import ACCEPTED, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
 from tests.support.campaign import GRACE, Campaign
 from tests.support.cast import NOW, PLAN
@@ -189,8 +189,8 @@ def test_a_sender_that_dies_while_sending_leaves_the_notice_uncertain(
     campaign.begin()
     campaign.scheduling.sweep()
     with campaign.start() as uow:
-        leased = uow.notices.lease(1, timedelta(minutes=2))[0]
-        uow.notices.begin([leased], timedelta(minutes=12))
+        leased = uow.ledger.lease(1, timedelta(minutes=2))[0]
+        uow.ledger.begin([leased], timedelta(minutes=12))
         uow.commit()
 
     campaign.at(NOW + timedelta(minutes=13))
@@ -198,7 +198,7 @@ def test_a_sender_that_dies_while_sending_leaves_the_notice_uncertain(
     (state,) = campaign.rows("SELECT state FROM notices WHERE notice_id = :id", id=leased.notice_id)
     assert state == ("uncertain",)
     with campaign.start() as uow:  # the dead one wakes up: its lease is not the row's any more
-        assert not uow.notices.finish([Ended(leased, NoticeState.SENT)])
+        assert not uow.ledger.finish([Ended(leased, NoticeState.SENT)])
 
 
 def test_a_paused_cohort_is_not_reminded(campaign: Campaign, mailer: FakeMailer) -> None:
@@ -271,13 +271,13 @@ def test_a_warning_that_was_delayed_is_not_sent_after_the_cutoff(
     campaign.at(DEADLINE - timedelta(days=3))
     campaign.scheduling.sweep()
     with campaign.start() as uow:
-        (leased,) = (x for x in uow.notices.lease(9, timedelta(minutes=2)) if x.email == ANN)
-        uow.notices.begin([leased], timedelta(minutes=12))
+        (leased,) = (x for x in uow.ledger.lease(9, timedelta(minutes=2)) if x.email == ANN)
+        uow.ledger.begin([leased], timedelta(minutes=12))
         uow.commit()
     campaign.run("UPDATE notices SET state = 'pending' WHERE state = 'leased'")
     campaign.live(DEADLINE)
     with campaign.start() as uow:
-        uow.notices.finish([Ended(leased, NoticeState.RETRY, retry_at=DEADLINE)])
+        uow.ledger.finish([Ended(leased, NoticeState.RETRY, retry_at=DEADLINE)])
         uow.commit()
     campaign.work(DEADLINE + timedelta(hours=1))
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from rollout.domain.notices import NoticeState, retry_delay
-from rollout.services.notices.delivery import BATCH, MAX_ATTEMPTS, PEACE
+from rollout.services.notices.delivery import BATCH, PEACE
+from rollout.services.notices.recording import MAX_ATTEMPTS
 from rollout.services.ports import Outcome, Receipt
-from rollout.services.ports.notices import Ended
+from rollout.services.ports.notice_ledger import Ended
 from rollout.testing import NO_LINE, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
 from tests.support.campaign import GRACE, Campaign
 from tests.support.cast import NOW, PLAN
@@ -112,9 +113,9 @@ def test_what_a_dead_sender_had_half_sent_goes_by_the_step_too(
     campaign.begin(RESENT if resend else PLAN)
     campaign.scheduling.sweep()
     with campaign.start() as uow:
-        for leased in uow.notices.lease(BATCH, timedelta(minutes=2)):
+        for leased in uow.ledger.lease(BATCH, timedelta(minutes=2)):
             if leased.email != ART:
-                uow.notices.begin([leased], timedelta(minutes=12))
+                uow.ledger.begin([leased], timedelta(minutes=12))
         uow.commit()
     campaign.at(NOW + AN_HOUR)
     assert campaign.delivery.reap() == 3
@@ -240,9 +241,9 @@ def test_what_is_overdue_by_weeks_is_not_forgotten(campaign: Campaign, mailer: F
     campaign.begin()
     campaign.scheduling.sweep()
     with campaign.start() as uow:
-        batch = uow.notices.lease(BATCH, timedelta(minutes=2))
-        uow.notices.begin(batch[:2], timedelta(minutes=12))
-        uow.notices.finish([Ended(batch[1], NoticeState.SENT)])
+        batch = uow.ledger.lease(BATCH, timedelta(minutes=2))
+        uow.ledger.begin(batch[:2], timedelta(minutes=12))
+        uow.ledger.finish([Ended(batch[1], NoticeState.SENT)])
         uow.commit()
     sending, sent, leased = (notice.email for notice in batch)
     late = NOW + timedelta(weeks=3)

@@ -12,17 +12,10 @@ from sqlalchemy import Connection, RowMapping, text
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
-from rollout.adapters.db.suppression import SKIPPED, suppress
-from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext, NoticeState
+from rollout.adapters.db.suppression import SKIPPED
+from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext
 from rollout.domain.plan import Step
-from rollout.services.ports.notices import (
-    DueEnrollment,
-    Ended,
-    Leased,
-    NewNotice,
-    Opening,
-    Reaped,
-)
+from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening
 
 # Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
 CLAIM_ENROLLMENTS = """
@@ -120,75 +113,6 @@ ZONES = """
 SELECT DISTINCT coalesce(c.timezone, a.timezone)
   FROM enrollments e JOIN accounts a USING (account_id) JOIN contacts c USING (account_id)
  WHERE e.enrollment_id = ANY(:ids)
-"""
-
-LEASE = """
-WITH due AS MATERIALIZED (
-  SELECT notice_id FROM notices
-   WHERE state IN ('pending', 'retry') AND attempt_at <= rollout_now()
-   ORDER BY attempt_at, notice_id LIMIT :limit FOR UPDATE SKIP LOCKED)
-UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
-       leased_until = rollout_now() + :length
-  FROM due, enrollments e, contacts c
- WHERE n.notice_id = due.notice_id AND e.enrollment_id = n.enrollment_id
-   AND c.contact_id = n.contact_id
-RETURNING n.notice_id, n.lease, n.enrollment_id, e.account_id, n.step, n.template, n.resend,
-          n.resent_at IS NOT NULL AS resent, c.email, n.message_id, n.attempts
-"""
-
-# A warning is out of date once its schedule has moved or its account left; what follows the
-# cutoff is out of date once the key is back.
-BEGIN = """
-UPDATE notices n SET state = 'sending', attempts = attempts + 1,
-       leased_until = rollout_instant() + :length
-  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (notice_id, lease),
-       enrollments e
- WHERE (n.notice_id, n.lease) = (mine.notice_id, mine.lease) AND n.state = 'leased'
-   AND e.enrollment_id = n.enrollment_id AND e.schedule_version = n.schedule_version
-   AND e.state <> 'exempt' AND (e.state <> 'cut' OR n.due_at >= n.deadline)
-   AND (n.not_after IS NULL OR n.not_after >= rollout_now())
-RETURNING n.notice_id
-"""
-
-# What was begun has counted an attempt already. Whoever has locked one decides what becomes of it.
-GIVE_BACK = """
-WITH given AS MATERIALIZED (
-  SELECT n.notice_id, n.state FROM notices n
-    JOIN unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS l (notice_id, lease)
-      ON (n.notice_id, n.lease) = (l.notice_id, l.lease)
-   WHERE n.state IN ('leased', 'sending') FOR UPDATE OF n SKIP LOCKED)
-UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_instant() + :pause,
-       attempts = n.attempts - CASE given.state WHEN 'sending' THEN 1 ELSE 0 END
-  FROM given WHERE n.notice_id = given.notice_id
-"""
-
-FINISH = """
-UPDATE notices n SET state = ended.state, reason = ended.reason,
-       attempt_at = coalesce(ended.retry_at, n.attempt_at),
-       sent_at = CASE WHEN ended.state = 'sent' THEN rollout_instant() ELSE n.sent_at END,
-       resent_at = CASE WHEN ended.again THEN rollout_instant() ELSE n.resent_at END,
-       bounced_at = CASE WHEN ended.state = 'bounced' THEN rollout_instant() END
-  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:states AS text[]),
-              CAST(:reasons AS text[]), CAST(:retries AS timestamptz[]), CAST(:again AS bool[]))
-       AS ended (notice_id, lease, state, reason, retry_at, again)
- WHERE (n.notice_id, n.lease) = (ended.notice_id, ended.lease) AND n.state IN ('leased', 'sending')
-RETURNING n.notice_id
-"""
-
-REAP = """
-WITH expired AS MATERIALIZED (
-  SELECT notice_id, state = 'sending' AS half_sent,
-         state = 'sending' AND resend AND resent_at IS NULL AS again
-    FROM notices
-   WHERE state IN ('leased', 'sending') AND leased_until <= rollout_now()
-   ORDER BY leased_until LIMIT 1000 FOR UPDATE SKIP LOCKED)
-UPDATE notices n SET lease = n.lease + 1, attempt_at = rollout_now(),
-       state = CASE WHEN x.again THEN 'retry' WHEN x.half_sent THEN 'uncertain' ELSE 'pending' END,
-       resent_at = CASE WHEN x.again THEN rollout_instant() ELSE n.resent_at END,
-       reason = CASE WHEN x.half_sent THEN 'the sender died while sending: it may have arrived' END
-  FROM expired x, enrollments e
- WHERE n.notice_id = x.notice_id AND e.enrollment_id = n.enrollment_id
-RETURNING n.notice_id, e.account_id, n.step, n.message_id, n.state, n.reason
 """
 
 
@@ -310,11 +234,6 @@ class SqlNotices:
         )
         return result.rowcount
 
-    def lease(self, limit: int, length: timedelta) -> Sequence[Leased]:
-        """Claim notices that are due to be sent."""
-        rows = self._connection.execute(text(LEASE), {"limit": limit, "length": length})
-        return [Leased(**row) for row in rows.mappings()]
-
     def addresses(self, enrollment_id: int, step: str) -> Mapping[int, str]:
         """Return the notices of one step of an enrollment, and to whom they go."""
         rows = self._connection.execute(
@@ -326,75 +245,11 @@ class SqlNotices:
         )
         return {row.notice_id: row.email for row in rows}
 
-    def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
-        """Mark as being sent; leave out those whose lease was lost or that are out of date."""
-        return self._update(BEGIN, letters, length=length)
-
-    def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
-        """Record how they ended; leave out those whose lease was lost meanwhile."""
-        return self._update(
-            FINISH,
-            [end.leased for end in ended],
-            states=[end.state.value for end in ended],
-            reasons=[end.reason for end in ended],
-            retries=[end.retry_at for end in ended],
-            again=[end.again for end in ended],
-        )
-
-    def _update(self, statement: str, leased: Sequence[Leased], **values: Any) -> frozenset[int]:
-        """Change those whose lease still holds; return their ids."""
-        if not leased:
-            return frozenset()
-        leases = {"ids": [n.notice_id for n in leased], "leases": [n.lease for n in leased]}
-        updated = self._connection.execute(text(statement), leases | values)
-        return frozenset(updated.scalars())
-
-    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
-        """Let notices wait that were not tried: that counts as no attempt."""
-        self._connection.execute(
-            text(GIVE_BACK),
-            {
-                "ids": [n.notice_id for n in leased],
-                "leases": [n.lease for n in leased],
-                "reason": reason,
-                "pause": pause,
-            },
-        )
-
-    def bounce(self, leased: Leased) -> None:
-        """Note that the address itself was refused for good; skip what waits to be sent to it."""
-        query = text("SELECT contact_id FROM notices WHERE notice_id = :id")
-        contact_id = self._connection.execute(query, {"id": leased.notice_id}).scalar_one()
-        suppress(self._connection, contact_id, NoticeState.BOUNCED)
-
-    def reap(self) -> Sequence[Reaped]:
-        """Take back expired leases: unsent ones are due again.
-
-        Half-sent ones are uncertain, or due once more where they may be sent twice.
-        """
-        rows = self._connection.execute(text(REAP))
-        return [Reaped(**row) for row in rows.mappings()]
-
     def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
         """Return what the templates may say, for each notice."""
         plan = SqlPlan(self._connection)
         documents = {name: plan.deprecation(name) for name in plan.names()}
         return NoticeContexts(self._connection, documents).read(notice_ids, now)
-
-    def confirm(self, grace: timedelta, limit: int) -> Sequence[tuple[int, str]]:
-        """Call delivered what was accepted and did not bounce within the grace time."""
-        rows = self._connection.execute(
-            text(
-                "WITH quiet AS MATERIALIZED (SELECT notice_id FROM notices WHERE state = 'sent'"
-                " AND sent_at <= rollout_now() - :grace ORDER BY sent_at LIMIT :limit"
-                " FOR UPDATE SKIP LOCKED) UPDATE notices n SET state = 'delivered',"
-                " delivered_at = n.sent_at FROM quiet, enrollments e"
-                " WHERE n.notice_id = quiet.notice_id AND e.enrollment_id = n.enrollment_id"
-                " RETURNING n.enrollment_id, e.account_id"
-            ),
-            {"grace": grace, "limit": limit},
-        )
-        return [(row.enrollment_id, row.account_id) for row in rows]
 
 
 def _opening(opening: Opening | None) -> dict[str, Any]:

@@ -16,15 +16,22 @@ from rollout.services.ports.reports import ReportedNotice
 
 # One notice: the id from our own return path is surer than whatever a mail quotes.
 FIND = """
-SELECT notice_id, enrollment_id FROM notices
+SELECT notice_id, letter FROM notices
  WHERE notice_id = :notice_id OR message_id = ANY(:message_ids)
  ORDER BY notice_id <> :notice_id, array_position(CAST(:message_ids AS text[]), message_id)
  LIMIT 1
 """
-NOTICE = """
+# First the enrollments, as everybody does who changes what a verdict rests on.
+LOCK = """
+SELECT 1 FROM enrollments WHERE enrollment_id IN (
+       SELECT enrollment_id FROM notices WHERE notice_id = :notice_id OR letter = :letter)
+ ORDER BY enrollment_id FOR NO KEY UPDATE
+"""
+NOTICES = """
 SELECT n.notice_id, n.enrollment_id, e.account_id, n.contact_id, c.email, n.step, n.state
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
- WHERE n.notice_id = :notice_id FOR UPDATE OF n
+ WHERE n.notice_id = :notice_id OR n.letter = :letter
+ ORDER BY n.notice_id <> :notice_id, n.notice_id FOR UPDATE OF n
 """
 KEEP = """
 INSERT INTO mails (digest, message_id, sender, subject, written_at, excerpt)
@@ -56,17 +63,16 @@ class SqlReports:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def locked(self, notice_id: int | None, message_ids: Sequence[str]) -> ReportedNotice | None:
-        """Find the notice of this id or, failing that, of the first of these Message-IDs."""
+    def locked(self, notice_id: int | None, message_ids: Sequence[str]) -> Sequence[ReportedNotice]:
+        """Find the notice of this id or of the first of these Message-IDs, and its letter's."""
         ids = {"notice_id": notice_id or 0, "message_ids": list(message_ids)}
         found = self._run(FIND, **ids).one_or_none()
         if found is None:
-            return None
-        # First the enrollment, as everybody does who changes what a verdict rests on.
-        lock = "SELECT 1 FROM enrollments WHERE enrollment_id = :id FOR NO KEY UPDATE"
-        self._run(lock, id=found.enrollment_id)
-        row = dict(self._run(NOTICE, notice_id=found.notice_id).mappings().one())
-        return ReportedNotice(**{**row, "state": NoticeState(row["state"])})
+            return []
+        which = {"notice_id": found.notice_id, "letter": found.letter}
+        self._run(LOCK, **which)
+        rows = self._run(NOTICES, **which).mappings()
+        return [ReportedNotice(**{**row, "state": NoticeState(row["state"])}) for row in rows]
 
     def keep(self, mail: ReturnedMail, notice_id: int | None, *, excerpt: bool) -> bool:
         """Write a mail and its rows; False if it has come before."""

@@ -8,13 +8,15 @@ from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeState
 
 # What was uncertain and is to be sent once more may have arrived: nobody may call it unsent.
 SKIPPED = "CASE WHEN resent_at IS NULL THEN 'skipped' ELSE 'uncertain' END"
-_MARK = """
-UPDATE contacts SET deliverability = :end
- WHERE contact_id = :contact_id AND deliverability <> 'bounced'
+# An address is dead, or complains, whichever account it is a contact of.
+_SAME = """lower(email) = (SELECT lower(email) FROM contacts WHERE contact_id = :contact_id)"""
+_MARK = f"""
+UPDATE contacts SET deliverability = :end WHERE {_SAME} AND deliverability <> 'bounced'
 """
 _SKIP = f"""
 UPDATE notices SET state = {SKIPPED}, reason = :reason
- WHERE contact_id = :contact_id AND state IN ('pending', 'leased', 'retry')
+ WHERE contact_id IN (SELECT contact_id FROM contacts WHERE {_SAME})
+   AND state IN ('pending', 'leased', 'retry')
    AND (:dead OR NOT required)
 """
 

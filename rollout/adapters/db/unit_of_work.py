@@ -19,6 +19,7 @@ from rollout.adapters.db.enforcement import SqlEnforcement
 from rollout.adapters.db.engine import connect
 from rollout.adapters.db.guards import SqlGuards
 from rollout.adapters.db.inventory import SqlInventory
+from rollout.adapters.db.notice_ledger import SqlNoticeLedger
 from rollout.adapters.db.notice_views import SqlNoticeViews
 from rollout.adapters.db.notices import SqlNotices
 from rollout.adapters.db.plan import SqlPlan
@@ -46,6 +47,7 @@ class SqlUnitOfWork:
         self.callers = SqlCallers(self._connection)
         self.plan = SqlPlan(self._connection)
         self.guards = SqlGuards(self._connection)
+        self.ledger = SqlNoticeLedger(self._connection)
         self.notices = SqlNotices(self._connection, self._mail_domain)
         self.notice_views = SqlNoticeViews(self._connection)
         self.reports = SqlReports(self._connection)

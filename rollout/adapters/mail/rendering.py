@@ -24,6 +24,7 @@ from rollout.adapters.mail.filters import make_filters
 from rollout.adapters.mail.languages import Language, Languages
 from rollout.adapters.mail.layout import fill
 from rollout.adapters.mail.one_line import one_line
+from rollout.adapters.mail.several import together
 from rollout.adapters.mail.taming import ISOLATES, tamed
 from rollout.adapters.mail.texts import Translator, install_texts
 from rollout.domain.errors import BadInput
@@ -34,7 +35,7 @@ SUBJECT, TEXT, HTML = PARTS = ("subject.txt", "body.txt", "body.html")
 
 # The subject is rendered first; the bodies may name it, so that all three state the same fact.
 NAMES = frozenset(field.name for field in fields(NoticeContext)) | {
-    *("subject", "language", "direction")
+    *("subject", "language", "direction", "letters")
 }
 
 _SUBJECT_LIMIT = 300
@@ -93,6 +94,24 @@ class TemplateRenderer:
             subject=values["subject"],
             text=self._render(f"{template}/{TEXT}", language, values, fill),
             html=self._render(f"{template}/{HTML}", language, values, self._inliner.inline),
+        )
+
+    def together(self, letters: Sequence[Letter], locale: str) -> Letter:
+        """Return one letter that says what several say, and first of all which those are."""
+        language = self._languages.of(locale)
+        values: dict[str, Any] = {
+            "letters": letters,
+            "locale": locale,
+            "language": language.tag,
+            "direction": language.direction,
+        }
+        subject = self._render("_base/several.subject.txt", language, values, str.strip)
+        values["subject"] = one_line(subject, _SUBJECT_LIMIT, keep=ISOLATES)
+        return together(
+            letters,
+            subject=values["subject"],
+            text=self._render("_base/several.txt", language, values, fill),
+            html=self._render("_base/several.html", language, values, self._inliner.inline),
         )
 
     def _render(

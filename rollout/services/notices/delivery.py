@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
-from rollout.domain.notices import NoticeContext, NoticeState, retry_delay
+from rollout.domain.notices import NoticeContext, NoticeState
 from rollout.domain.return_path import ReturnPaths
+from rollout.services.notices.bundles import Bundle, Sealed, bundles
+from rollout.services.notices.recording import action_of, fact_of, record, unsent
 from rollout.services.ports import (
     Letter,
     Mailer,
@@ -20,7 +22,8 @@ from rollout.services.ports import (
     StartUnitOfWork,
     UnitOfWork,
 )
-from rollout.services.ports.notices import Ended, Leased, Reaped
+from rollout.services.ports.notice_ledger import Ended, Leased
+from rollout.services.reading_hours import next_reading
 from rollout.services.together import Together
 
 BATCH = 50
@@ -29,12 +32,10 @@ LEASE = timedelta(minutes=2)  # from the claim to the first byte, for a batch
 # RFC 5321, section 4.5.3.2.6: the reply after the final dot may take ten minutes. A notice that
 # is being sent is nobody else's until well after that.
 SENDING_LEASE = timedelta(minutes=12)
-# With the delays of `retry_delay`, four days: RFC 5321, section 4.5.4.1.
-MAX_ATTEMPTS = 22
 PEACE = timedelta(seconds=30)  # for a server that takes nothing now
 
 # What was sent last over a connection, and what is to be sent next.
-Turn = tuple[tuple[Leased, Receipt] | None, Leased | None]
+Turn = tuple[tuple[Sealed, Receipt] | None, Sealed | None]
 
 
 class NoticeDelivery:
@@ -63,13 +64,15 @@ class NoticeDelivery:
         if self._mailer is None:
             return 0
         with self._start() as uow:
-            batch = uow.notices.lease(BATCH, LEASE)
+            batch = uow.ledger.lease(BATCH, LEASE)
             contexts = uow.notices.contexts([n.notice_id for n in batch], uow.now())
+            held = self._held(uow, batch, contexts)
             uow.commit()
-        if not batch:
-            return 0
+        letters = list(self._seal([n for n in batch if n.notice_id not in held], contexts))
+        if not letters:
+            return len(batch)
         with self._mailer.session() as session:
-            return len(batch) if self._send(session, batch, contexts) else 0
+            return len(batch) if self._send(session, letters) else 0
 
     def confirm(self) -> int:
         """Call delivered what has not bounced within the grace time; return how many.
@@ -77,7 +80,7 @@ class NoticeDelivery:
         From here on a deadline is a promise (T0).
         """
         with self._start() as uow:
-            delivered = uow.notices.confirm(self._grace, CONFIRM_BATCH)
+            delivered = uow.ledger.confirm(self._grace, CONFIRM_BATCH)
             if delivered:
                 uow.cutoff.look_again([enrollment_id for enrollment_id, _ in delivered])
             uow.commit()
@@ -86,38 +89,73 @@ class NoticeDelivery:
     def reap(self) -> int:
         """Take back what a dead worker had; return how many notices."""
         with self._start() as uow:
-            reaped = uow.notices.reap()
+            reaped = uow.ledger.reap()
             if reaped:
                 counts = Counter(notice.state for notice in reaped)
                 facts = [Fact(ROLLOUT, "notices.reaped", "notices:all", None, counts)]
                 half_sent = [notice for notice in reaped if notice.state != NoticeState.PENDING]
-                facts += [_fact(_action(NoticeState(n.state)), n, n.reason) for n in half_sent]
+                facts += [fact_of(action_of(NoticeState(n.state)), n, n.reason) for n in half_sent]
                 uow.audit.append(facts)
                 uow.commit()
             return len(reaped)
 
-    def _send(
-        self, session: MailSession, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]
-    ) -> bool:
+    def _held(
+        self, uow: UnitOfWork, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]
+    ) -> frozenset[int]:
+        """Put off what came to its turn in its reader's night: its mail server was away."""
+        now = uow.now()
+        documents = {n: uow.plan.deprecation(n) for n in {leased.deprecation for leased in batch}}
+        later = []
+        for leased in batch:
+            reader = contexts[leased.notice_id]
+            document = documents[leased.deprecation]
+            at = next_reading(document, leased.step, reader.zone, reader.deadline, now)
+            if at > now:
+                later.append(Ended(leased, NoticeState.RETRY, "in the reader's own hours", at))
+        return uow.ledger.finish(later)
+
+    def _seal(
+        self, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]
+    ) -> Iterator[Sealed]:
+        """Write the letters, one for each reader; what cannot be written is dead."""
+        for bundle in bundles(batch):
+            written = [(n, self._render(n, contexts[n.notice_id])) for n in bundle.notices]
+            told = [(leased, letter) for leased, letter in written if letter is not None]
+            if not told:
+                continue
+            yield from self._in_one(told, contexts[bundle.lead.notice_id].locale)
+
+    def _in_one(self, told: Sequence[tuple[Leased, Letter]], locale: str) -> Iterator[Sealed]:
+        """Put letters to one person into one; where that cannot be written, leave them apart."""
+        whole = told[0][1]
+        if len(told) > 1:
+            try:
+                whole = self._renderer.together([letter for _, letter in told], locale)
+            except BadInput:  # a template of the operator's own: better several than none
+                yield from (Sealed(Bundle((leased,)), letter) for leased, letter in told)
+                return
+        yield Sealed(Bundle(tuple(leased for leased, _ in told)), whole)
+
+    def _send(self, session: MailSession, letters: Sequence[Sealed]) -> bool:
         """Send one after the other; between two, record the one and begin the other at once.
 
         Say whether the server would take more: where it would not, the rest is given back.
         """
-        sent: tuple[Leased, Receipt] | None = None
-        letters = [self._render(leased, contexts[leased.notice_id]) for leased in batch]
-        for place, (leased, letter) in enumerate(zip(batch, letters, strict=True)):
-            if letter is None:
-                continue
-            if not self._record(sent, then=leased):
+        sent: tuple[Sealed, Receipt] | None = None
+        for place, sealed in enumerate(letters):
+            if not self._record(sent, then=sealed):
                 sent = None
                 continue
-            path = self._return_paths.of(leased.notice_id) if self._return_paths else None
+            lead = sealed.bundle.lead
             receipt = session.send(
-                to=leased.email, message_id=leased.message_id, letter=letter, return_path=path
+                to=lead.email,
+                message_id=lead.message_id,
+                letter=sealed.letter,
+                return_path=self._return_paths.of(lead.notice_id) if self._return_paths else None,
             )
-            sent = leased, receipt
+            sent = sealed, receipt
             if receipt.closing:
-                self._stop(leased, receipt, batch[place + 1 :])
+                self._stop(sealed, receipt, letters[place + 1 :])
                 return False
         self._record(sent)
         return True
@@ -127,16 +165,16 @@ class NoticeDelivery:
             return self._renderer.render(leased.template, context)
         except BadInput as error:
             with self._start() as uow:
-                state = _unsent(leased, NoticeState.DEAD)
-                uow.notices.finish([Ended(leased, state, error.message)])
-                uow.audit.append([_fact(_action(state), leased, error.message)])
+                state = unsent(leased, NoticeState.DEAD)
+                uow.ledger.finish([Ended(leased, state, error.message)])
+                uow.audit.append([fact_of(action_of(state), leased, error.message)])
                 uow.commit()
             return None
 
-    def _record(self, sent: tuple[Leased, Receipt] | None, *, then: Leased | None = None) -> bool:
+    def _record(self, sent: tuple[Sealed, Receipt] | None, *, then: Sealed | None = None) -> bool:
         """Write what the server said of one letter, and mark the next as being sent.
 
-        Say whether that one may be sent: its lease may be lost, or its schedule have moved.
+        Say whether that one may be sent: a lease may be lost, or a schedule have moved.
         """
         return self._ledger.ask((sent, then))
 
@@ -147,82 +185,42 @@ class NoticeDelivery:
         one being sent for each of its connections, and no more.
         """
         with self._start() as uow:
-            _record(uow, [sent for sent, _ in turns if sent])
-            wanted = [then for _, then in turns if then]
-            begun = uow.notices.begin(wanted, SENDING_LEASE)
-            reason = "out of date when it was to be sent"
-            stale = [n for n in wanted if n.notice_id not in begun]
-            uow.notices.finish([Ended(n, _unsent(n, NoticeState.SKIPPED), reason) for n in stale])
+            record(uow, [told for sent, _ in turns if sent for told in _each(*sent)])
+            wanted = [then.bundle for _, then in turns if then]
+            begun = uow.ledger.begin([n for b in wanted for n in b.notices], SENDING_LEASE)
+            whole = [b for b in wanted if all(n.notice_id in begun for n in b.notices)]
+            _leave_out(uow, [b for b in wanted if b not in whole], begun)
+            for bundle in whole:
+                if len(bundle.notices) > 1:
+                    uow.ledger.bundle(bundle.notices, bundle.lead)
             uow.commit()
-        return [then is not None and then.notice_id in begun for _, then in turns]
+        return [then is not None and then.bundle in whole for _, then in turns]
 
-    def _stop(self, leased: Leased, receipt: Receipt, rest: Sequence[Leased]) -> None:
+    def _stop(self, sealed: Sealed, receipt: Receipt, rest: Sequence[Sealed]) -> None:
         """Give back what the server has not been asked to take; it is left in peace for a while.
 
         If it has not even heard of this letter, that is no attempt to send it either.
         """
         with self._start() as uow:
             if receipt.outcome is Outcome.NO_LINE:
-                rest = [leased, *rest]
+                rest = [sealed, *rest]
             else:
-                _record(uow, [(leased, receipt)])
-            uow.notices.give_back(rest, receipt.reply, PEACE)
+                record(uow, _each(sealed, receipt))
+            untold = [leased for later in rest for leased in later.bundle.notices]
+            uow.ledger.give_back(untold, receipt.reply, PEACE)
             uow.commit()
 
 
-def _record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
-    """Write what the server said of each, with its fact."""
-    now = uow.now()
-    ended = [_ended(leased, receipt, now) for leased, receipt in sent]
-    recorded = uow.notices.finish(ended)  # whoever has a lease that was lost records that one
-    for leased, receipt in sent:
-        if receipt.recipient_refused and leased.notice_id in recorded:
-            uow.notices.bounce(leased)
-    facts = [
-        _fact(_action(end.state), end.leased, end.reason)
-        for end in ended
-        if end.leased.notice_id in recorded and (end.again or end.state is not NoticeState.RETRY)
-    ]
-    if facts:
-        uow.audit.append(facts)
+def _each(sealed: Sealed, receipt: Receipt) -> list[tuple[Leased, Receipt]]:
+    """Return what the server said of each notice in a letter."""
+    return [(leased, receipt) for leased in sealed.bundle.notices]
 
 
-def _ended(leased: Leased, receipt: Receipt, now: datetime) -> Ended:
-    state, retry_at = _next_state(leased, receipt, now)
-    again = state is NoticeState.RETRY and receipt.outcome is Outcome.UNCERTAIN
-    return Ended(leased, state, receipt.reply, retry_at, again=again)
-
-
-def _next_state(
-    leased: Leased, receipt: Receipt, now: datetime
-) -> tuple[NoticeState, datetime | None]:
-    """Say what becomes of a notice.
-
-    An uncertain one is sent again, once, where its step says so: its people would rather read it
-    twice than never.
-    """
-    match receipt.outcome:
-        case Outcome.ACCEPTED:
-            return NoticeState.SENT, None
-        case Outcome.REFUSED:
-            return _unsent(leased, NoticeState.BOUNCED), None
-        case Outcome.UNCERTAIN if leased.resent or not leased.resend:
-            return NoticeState.UNCERTAIN, None
-        case Outcome.TEMPORARY if leased.attempts + 1 >= MAX_ATTEMPTS:
-            return _unsent(leased, NoticeState.DEAD), None
-        case _:
-            return NoticeState.RETRY, now + retry_delay(leased.attempts)
-
-
-def _unsent(leased: Leased, state: NoticeState) -> NoticeState:
-    """Return how a notice ends that is not sent now: an earlier try may have arrived."""
-    return NoticeState.UNCERTAIN if leased.resent else state
-
-
-def _action(state: NoticeState) -> str:
-    return "notice.resent" if state is NoticeState.RETRY else f"notice.{state.value}"
-
-
-def _fact(action: str, notice: Leased | Reaped, reason: str | None) -> Fact:
-    data = {"notice_id": notice.notice_id, "step": notice.step, "message_id": notice.message_id}
-    return Fact(ROLLOUT, action, f"account:{notice.account_id}", reason, data)
+def _leave_out(uow: UnitOfWork, stale: Sequence[Bundle], begun: frozenset[int]) -> None:
+    """Skip what must not be sent any more; what was to go with it is written anew without it."""
+    reason = "out of date when it was to be sent"
+    out = [n for bundle in stale for n in bundle.notices if n.notice_id not in begun]
+    uow.ledger.finish([Ended(n, unsent(n, NoticeState.SKIPPED), reason) for n in out])
+    others = [n for bundle in stale for n in bundle.without({n.notice_id for n in out}).notices]
+    if others:
+        uow.ledger.give_back(others, "written anew without what was out of date", timedelta(0))

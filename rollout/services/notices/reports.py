@@ -56,13 +56,14 @@ class MailReports:
         """Take in a mail that was read, or what a provider reports in its stead."""
         named = self._return_paths.notice(mail.returned_to) if self._return_paths else None
         with self._start() as uow:
-            notice = uow.reports.locked(named, mail.originals)
+            told = uow.reports.locked(named, mail.originals)  # by one letter
+            notice = told[0] if told else None
             strange = notice is None or any(r.kind is ReportKind.UNKNOWN for r in mail.reports)
             about = notice.notice_id if notice else None
             new = uow.reports.keep(mail, about, excerpt=strange)
             if new:
-                if notice is not None:
-                    _apply(uow, mail, notice)
+                for each in told:
+                    _apply(uow, mail, each)
                 uow.commit()
         return TakenIn(mail, new, notice)
 

@@ -9,7 +9,7 @@ from itertools import islice
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext
 from rollout.domain.plan import Deprecation, Step
-from rollout.services.ports import Renderer, UnitOfWork
+from rollout.services.ports import Letter, Renderer, UnitOfWork
 
 BATCH = 500  # accounts that are read at once
 
@@ -34,7 +34,8 @@ class Wording:
         """
         self._renderer.languages()
         samples = list(self._samples())
-        problems, doubtful = [], []
+        problems = [fault for sample in samples[:1] if (fault := self._not_together(sample))]
+        doubtful = []
         for step in deprecation.reminders:
             faults = [fault for sample in samples if (fault := self._fault(step, sample))]
             if len(faults) == len(samples):
@@ -58,6 +59,15 @@ class Wording:
             if len(found) == len(doubtful):
                 break
         return list(found.values())
+
+    def _not_together(self, reader: NoticeContext) -> str | None:
+        """Say why several letters cannot be put into one, or None."""
+        letter = Letter("one of several", "its text", "<body>its text</body>")
+        try:
+            self._renderer.together([letter, letter], reader.locale)
+        except BadInput as error:
+            return f"several messages to one person cannot be put into one letter: {error.message}"
+        return None
 
     def _fault(self, step: Step, reader: NoticeContext) -> str | None:
         try:

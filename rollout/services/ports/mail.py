@@ -35,6 +35,10 @@ class Renderer(Protocol):
         """Render; raise ``BadInput`` that names the template, the line and the unknown name."""
         ...
 
+    def together(self, letters: Sequence[Letter], locale: str) -> Letter:
+        """Return one letter that says what several say, and first of all which those are."""
+        ...
+
 
 class Outcome(StrEnum):
     """How one attempt to send ended."""

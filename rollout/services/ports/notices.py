@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from rollout.domain.notices import NoticeContext, NoticeState
+from rollout.domain.notices import NoticeContext
 from rollout.domain.plan import Step
 from rollout.domain.usage import History
 
@@ -52,46 +52,6 @@ class Opening:
 
     at: Mapping[str, datetime]
     spacing: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A notice that this worker may send; whoever finishes it names the lease."""
-
-    notice_id: int
-    lease: int
-    enrollment_id: int
-    account_id: str
-    step: str
-    template: str
-    resend: bool  # it may be sent once more if nobody knows whether it arrived
-    resent: bool  # and was: whatever becomes of it now, it may have arrived
-    email: str
-    message_id: str
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How it ended with a notice, for the time being or for good."""
-
-    leased: Leased
-    state: NoticeState
-    reason: str | None = None
-    retry_at: datetime | None = None
-    again: bool = False  # once more, though it may have arrived
-
-
-@dataclass(frozen=True, slots=True)
-class Reaped:
-    """A notice taken back from a dead sender: pending, or else it may have arrived."""
-
-    notice_id: int
-    account_id: str
-    step: str
-    message_id: str
-    state: str
-    reason: str | None
 
 
 class NoticesRepository(Protocol):
@@ -143,41 +103,10 @@ class NoticesRepository(Protocol):
         """Tell the new date to those who were, or may have been, told another, and to ``also``."""
         ...
 
-    def lease(self, limit: int, length: timedelta) -> Sequence[Leased]:
-        """Claim notices that are due to be sent."""
-        ...
-
     def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
         """Return what the templates may say, for each notice."""
         ...
 
     def addresses(self, enrollment_id: int, step: str) -> Mapping[int, str]:
         """Return the notices of one step of an enrollment, and to whom they go."""
-        ...
-
-    def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
-        """Mark as being sent; leave out those whose lease was lost or that are out of date."""
-        ...
-
-    def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
-        """Record how they ended; leave out those whose lease was lost meanwhile."""
-        ...
-
-    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
-        """Let notices wait that were not tried: that counts as no attempt."""
-        ...
-
-    def bounce(self, leased: Leased) -> None:
-        """Note that the address itself was refused for good."""
-        ...
-
-    def reap(self) -> Sequence[Reaped]:
-        """Take back expired leases: unsent ones are due again.
-
-        Half-sent ones are uncertain, or due once more where they may be sent twice.
-        """
-        ...
-
-    def confirm(self, grace: timedelta, limit: int) -> Sequence[tuple[int, str]]:
-        """Call delivered what was accepted and did not bounce within the grace time."""
         ...

@@ -27,8 +27,10 @@ class ReportedNotice:
 class ReportsRepository(Protocol):
     """Speaks inside one unit of work."""
 
-    def locked(self, notice_id: int | None, message_ids: Sequence[str]) -> ReportedNotice | None:
+    def locked(self, notice_id: int | None, message_ids: Sequence[str]) -> Sequence[ReportedNotice]:
         """Find the notice of this id or, failing that, of the first of these Message-IDs; lock it.
+
+        Where its letter told others too, they follow it.
 
         The lock orders what follows with the cutoff: it happens before a verdict, or after it.
         """

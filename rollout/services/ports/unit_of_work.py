@@ -13,6 +13,7 @@ from rollout.services.ports.cutoff import CutoffRepository
 from rollout.services.ports.enforcement import EnforcementRepository
 from rollout.services.ports.guards import GuardsRepository
 from rollout.services.ports.inventory import InventoryRepository
+from rollout.services.ports.notice_ledger import NoticeLedger
 from rollout.services.ports.notice_views import NoticeViews
 from rollout.services.ports.notices import NoticesRepository
 from rollout.services.ports.plan import PlanRepository
@@ -44,6 +45,9 @@ class UnitOfWork(Protocol):
 
     @property
     def notices(self) -> NoticesRepository: ...
+
+    @property
+    def ledger(self) -> NoticeLedger: ...
 
     @property
     def notice_views(self) -> NoticeViews: ...

@@ -46,6 +46,7 @@ contacts = Table(
     Column("deliverability", Text, nullable=False, server_default="ok"),
     UniqueConstraint("account_id", "email"),
     CheckConstraint("deliverability IN ('ok', 'bounced', 'complained')", name="deliverability"),
+    Index("ix_contacts_address", text("lower(email)")),
 )
 
 keys = Table(

@@ -34,6 +34,8 @@ notices = Table(
     Column("schedule_version", Integer, nullable=False),
     Column("deadline", instant, nullable=False),  # the date that this message tells
     Column("message_id", Text, nullable=False, unique=True),
+    # Where one letter told several: the notice whose Message-ID and return path it had.
+    Column("letter", BigInteger),
     Column("state", Text, nullable=False, server_default="pending"),
     Column("reason", Text),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -64,6 +66,7 @@ notices = Table(
         "leased_until",
         postgresql_where=text("state IN ('leased', 'sending')"),
     ),
+    Index("ix_notices_letter", "letter", postgresql_where=text("letter IS NOT NULL")),
     Index("ix_notices_sent", "sent_at", postgresql_where=text("state = 'sent'")),
     Index(None, "contact_id"),
 )

@@ -1,0 +1,186 @@
+"""One person, one message: what is due to the same address at the same time is one letter."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rollout.testing import ACCEPTED, NO_LINE, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
+from tests.support.campaign import GRACE, RETURN_PATHS, Campaign
+from tests.support.cast import NOW, PLAN
+
+DAY = timedelta(days=1)
+DEADLINE = datetime(2027, 2, 16, 16, 0, tzinfo=UTC)
+FINAL = DEADLINE - 3 * DAY
+ANN, BOB = "ann@acme.example", "bob@beta.example"
+TWO_MORE = """
+INSERT INTO contacts (account_id, email, name, role) VALUES
+  ('beta', 'Ann@Acme.example', 'Ann', 'consultant'), ('hermit', 'ann@acme.example', 'Ann', 'admin')
+"""
+
+
+def begin(campaign: Campaign, plan: str = PLAN) -> None:
+    """Let Ann be a contact of three accounts."""
+    campaign.begin(plan)
+    campaign.run(TWO_MORE)
+
+
+def to_ann(campaign: Campaign, step: str = "announcement") -> list[tuple[str, str]]:
+    """Say what became of each of Ann's notices of a step."""
+    return campaign.rows(
+        "SELECT e.account_id, n.state FROM notices n JOIN contacts c USING (contact_id)"
+        " JOIN enrollments e USING (enrollment_id)"
+        " WHERE lower(c.email) = 'ann@acme.example' AND step = :step ORDER BY 1",
+        step=step,
+    )  # type: ignore[return-value]
+
+
+def of_all(state: str) -> list[tuple[str, str]]:
+    return [("acme", state), ("beta", state), ("hermit", state)]
+
+
+def test_what_is_due_to_one_person_goes_in_one_letter(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    campaign.work(NOW)
+
+    (letter,) = [sent.letter for sent in mailer.sent if sent.to.lower() == ANN]
+    subjects = [
+        f"API keys of {name} stop working on 16 February 2027, 17:00 (Europe/Berlin)"
+        if name == "Acme Inc"
+        else f"API keys of {name} stop working on 16 February 2027"
+        for name in ("Acme Inc", "Beta LLC", "Nobody Answers")
+    ]
+    assert letter.subject == f"{subjects[0]} (and 2 more messages)"
+    for part in (letter.text, letter.html):
+        part = " ".join(part.split())  # noqa: PLW2901 - the text is wrapped
+        assert "This mail has 3 messages for you:" in part
+        for subject, key in zip(subjects, ("…me-1", "…ta-1", "…it-1"), strict=True):
+            assert part.count(subject) >= 2  # in the list, and where it is said in full
+            assert key in part
+    assert letter.html.count("<html") == letter.html.count("</body>") == 1
+    assert to_ann(campaign) == of_all("sent")
+    assert len({sent.message_id for sent in mailer.sent}) == len(mailer.sent)
+
+    campaign.work(NOW + GRACE)
+    assert to_ann(campaign) == of_all("delivered")
+    assert campaign.broken() == []
+
+
+def test_whoever_is_a_contact_of_one_account_gets_it_as_it_is(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    campaign.work(NOW)
+
+    (letter,) = [sent.letter for sent in mailer.sent if sent.to == BOB]
+    assert "more message" not in letter.subject
+    assert campaign.rows("SELECT count(*) FROM notices WHERE letter IS NOT NULL") == [(3,)]
+
+
+def test_a_letter_that_is_tried_again_tells_the_same_under_the_same_message_id(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign, PLAN.replace("before: 60d}", "before: 60d, if_uncertain: resend}"))
+    mailer.plan(ANN, UNCERTAIN, TEMPORARY, ACCEPTED)
+    for minutes in (0, 1, 5, 10):
+        campaign.work(NOW + timedelta(minutes=minutes))
+
+    (sent,) = [sent for sent in mailer.sent if sent.to.lower() == ANN]
+    assert mailer.attempts.count(ANN) == 3
+    assert sent.letter.subject.endswith("(and 2 more messages)")
+    assert to_ann(campaign) == of_all("sent")
+    named = campaign.rows(
+        "SELECT DISTINCT l.message_id FROM notices n JOIN notices l ON l.notice_id = n.letter"
+    )
+    assert named == [(sent.message_id,)]
+
+
+def test_a_server_that_is_away_leaves_all_of_a_letter_for_later(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    mailer.plan(ANN, NO_LINE)
+    campaign.work(NOW)
+    assert to_ann(campaign) == of_all("retry")
+
+    campaign.work(NOW + timedelta(minutes=1))
+    assert to_ann(campaign) == of_all("sent")
+
+
+def test_what_is_out_of_date_is_left_out_and_the_rest_is_told(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    campaign.at(NOW)
+    campaign.scheduling.sweep()
+    campaign.run("UPDATE enrollments SET state = 'exempt' WHERE account_id = 'beta'")
+    campaign.remind()
+
+    letters = [sent.letter for sent in mailer.sent if sent.to.lower() == ANN]
+    assert to_ann(campaign) == [("acme", "sent"), ("beta", "skipped"), ("hermit", "sent")]
+    assert [letter.subject[-20:] for letter in letters] == ["(and 1 more message)"]
+    assert "Beta LLC" not in letters[0].text
+
+
+def test_a_refused_address_is_dead_for_every_account(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    mailer.plan(ANN, REFUSED)
+    campaign.work(NOW)
+
+    assert to_ann(campaign) == of_all("bounced")
+    dead = "SELECT count(*) FROM contacts WHERE deliverability = 'bounced'"
+    assert campaign.rows(dead) == [(3,)]
+    campaign.live(DEADLINE - 30 * DAY)
+    assert to_ann(campaign, "reminder") == of_all("skipped")
+    assert mailer.attempts.count(ANN) == 1
+
+
+def test_a_bounce_of_one_letter_is_a_bounce_of_all_that_it_told(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    campaign.live(NOW + DAY)
+    (sent,) = [sent for sent in mailer.sent if sent.to.lower() == ANN]
+    assert sent.return_path is not None
+    assert RETURN_PATHS.notice([sent.return_path]) is not None
+    bounce = (
+        f"From: MAILER-DAEMON@mx.acme.example\r\nTo: {sent.return_path}\r\n"
+        "Subject: Undelivered Mail Returned to Sender\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
+        f"Final-Recipient: rfc822; {ANN}\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n"
+    )
+    campaign.reports.take_in(bounce.encode(), [sent.return_path])
+
+    assert to_ann(campaign) == of_all("bounced")
+    facts = "SELECT subject FROM facts WHERE action = 'notice.bounced' ORDER BY 1"
+    accounts = [("account:acme",), ("account:beta",), ("account:hermit",)]
+    assert campaign.rows(facts) == accounts
+
+
+def test_many_accounts_make_one_letter_of_bearable_length(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin(PLAN)
+    campaign.run(
+        "INSERT INTO accounts (account_id, name, timezone, locale, tier)"
+        " SELECT 'a' || i, 'Account ' || i, 'UTC', 'en', 'free' FROM generate_series(1, 40) i"
+    )
+    campaign.run(
+        "INSERT INTO keys (key_id, account_id, kind, label, hint)"
+        " SELECT 'k-' || i, 'a' || i, 'rest', '', '…' || i FROM generate_series(1, 40) i"
+    )
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role)"
+        " SELECT 'a' || i, 'max@many.example', 'Max', 'admin' FROM generate_series(1, 40) i"
+    )
+    campaign.plan.apply(PLAN, "plan.yaml", "olga")
+    campaign.work(NOW)
+
+    (letter,) = [sent.letter for sent in mailer.sent if sent.to == "max@many.example"]
+    assert all(f"API keys of Account {i} stop" in letter.text for i in range(1, 41))
+    assert len(letter.html) < 100_000
