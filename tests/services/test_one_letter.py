@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
+from sqlalchemy import Engine
+
+from rollout.domain.errors import BadRows
 from rollout.testing import ACCEPTED, NO_LINE, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
 from tests.support.campaign import GRACE, RETURN_PATHS, Campaign
 from tests.support.cast import NOW, PLAN
@@ -184,3 +189,31 @@ def test_many_accounts_make_one_letter_of_bearable_length(
     (letter,) = [sent.letter for sent in mailer.sent if sent.to == "max@many.example"]
     assert all(f"API keys of Account {i} stop" in letter.text for i in range(1, 41))
     assert len(letter.html) < 100_000
+
+
+def test_it_is_in_the_readers_language(campaign: Campaign, mailer: FakeMailer) -> None:
+    begin(campaign)
+    campaign.run("UPDATE contacts SET locale = 'de' WHERE lower(email) = :ann", ann=ANN)
+    campaign.work(NOW)
+
+    (letter,) = [sent.letter for sent in mailer.sent if sent.to.lower() == ANN]
+    assert letter.subject.endswith("(und 2 weitere Nachrichten)")
+    assert "Diese E-Mail enthält 3 Nachrichten für Sie:" in letter.text
+
+
+def test_where_several_cannot_be_put_into_one_each_is_sent_and_a_plan_is_refused(
+    engine: Engine, mailer: FakeMailer, tmp_path: Path
+) -> None:
+    broken = tmp_path / "_base" / "several.txt"
+    campaign = Campaign(engine, mailer, tmp_path)
+    begin(campaign)
+    broken.parent.mkdir()
+    broken.write_text("{{ nonsense }}")
+    campaign = Campaign(engine, mailer, tmp_path)
+    campaign.work(NOW)
+
+    assert [sent.to.lower() for sent in mailer.sent].count(ANN) == 3
+    assert to_ann(campaign) == of_all("sent")
+    with pytest.raises(BadRows) as refusal:
+        campaign.plan.apply(PLAN, "plan.yaml", "olga")
+    assert "several messages to one person cannot be put into one letter" in str(refusal.value.rows)

@@ -13,6 +13,7 @@ WHOLE = 5
 
 _RULE = "\n\n" + "=" * 72 + "\n\n"
 _BODY = re.compile(r"<body\b[^>]*>(.*)</body>", re.DOTALL | re.IGNORECASE)
+_MAIN = re.compile(r"<(/?)main\b", re.IGNORECASE)
 _END = re.compile(r"(?=</body>)", re.IGNORECASE)
 
 
@@ -29,4 +30,5 @@ def together(letters: Sequence[Letter], *, subject: str, text: str, html: str) -
 
 def _body(html: str) -> str:
     found = _BODY.search(html)
-    return found.group(1) if found else html
+    body = found.group(1) if found else html
+    return _MAIN.sub(r"<\1section", body)  # a document has one main part, and this is several

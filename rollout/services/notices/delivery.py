@@ -121,6 +121,7 @@ class NoticeDelivery:
         for bundle in bundles(batch):
             written = [(n, self._render(n, contexts[n.notice_id])) for n in bundle.notices]
             told = [(leased, letter) for leased, letter in written if letter is not None]
+            told.sort(key=lambda each: contexts[each[0].notice_id].deadline)
             if not told:
                 continue
             yield from self._in_one(told, contexts[bundle.lead.notice_id].locale)
