@@ -257,3 +257,16 @@ def test_what_is_overdue_by_weeks_is_not_forgotten(campaign: Campaign, mailer: F
     assert ledger(campaign, sending) == [("announcement", "uncertain", 1)]
     assert ledger(campaign, sent) == [("announcement", "delivered", 1)]
     assert ledger(campaign, leased) == [("announcement", "delivered", 1)]
+
+
+def test_what_has_waited_for_weeks_is_sent(campaign: Campaign) -> None:
+    campaign.begin()
+    campaign.scheduling.sweep()
+    with campaign.start() as uow:
+        [first] = uow.notices.lease(1, timedelta(minutes=2))
+        uow.notices.begin(first, timedelta(minutes=12))
+        uow.notices.finish(first, NoticeState.RETRY, retry_at=NOW)
+        uow.commit()
+    campaign.at(NOW + timedelta(weeks=3))
+
+    assert campaign.delivery.sweep() == 3
