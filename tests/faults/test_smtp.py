@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.resources import templates_dir
-from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.delivery import BATCH, NoticeDelivery
 from tests.support.crowd import gather
 from tests.support.database import rows, run
 from tests.support.mailing import mailer
@@ -56,8 +56,8 @@ def delivery(
     )
 
 
-def write_letters(engine: Engine) -> None:
-    gather(engine, LETTERS, first=timedelta(days=30))
+def write_letters(engine: Engine, number: int = LETTERS) -> None:
+    gather(engine, number, first=timedelta(days=30))
     run(engine, "UPDATE notices SET state = 'pending', sent_at = NULL, delivered_at = NULL")
 
 
@@ -215,5 +215,30 @@ def test_a_sender_killed_while_it_sends_loses_no_letter_and_resends_only_what_ma
     wait_until(lambda: not ledger(engine, "pending", "leased", "sending", "sent", "retry"))
 
     assert ledger(engine, "uncertain") == (set() if resend else half_sent)
+    assert received(server) == Counter(dict.fromkeys(ledger(engine, "delivered"), 1))
+    assert_sound(engine)
+
+
+def test_a_sender_killed_on_many_connections_leaves_one_letter_of_each_uncertain(
+    engine: Engine, server: SmtpServer, crew: Crew
+) -> None:
+    connections, sent = 4, 10
+    write_letters(engine, connections * BATCH)
+    server.plan(Phase.DOT, *[say("250 2.0.0 Queued")] * sent)
+    server.always(Phase.DOT, STALL)
+    worker = crew.start("workers.worker", ROLLOUT_SMTP_URL=server.url)
+    crew.start("workers.clock")  # each of its rings sets another thread to work
+    wait_until(lambda: server.commands.count("DATA") == sent + connections)
+    wait_until(lambda: len(ledger(engine, "sent", "delivered")) == sent)
+    kill(worker)
+    half_sent = ledger(engine, "sending")
+    assert len(half_sent) == connections
+
+    server.always(Phase.DOT, say("250 2.0.0 Queued"))
+    run(engine, "UPDATE notices SET leased_until = now() WHERE state IN ('leased', 'sending')")
+    crew.start("workers.worker", ROLLOUT_SMTP_URL=server.url)
+    wait_until(lambda: not ledger(engine, "pending", "leased", "sending", "sent", "retry"))
+
+    assert ledger(engine, "uncertain") == half_sent
     assert received(server) == Counter(dict.fromkeys(ledger(engine, "delivered"), 1))
     assert_sound(engine)
