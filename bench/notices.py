@@ -6,6 +6,7 @@ smtp-sink, which reads and forgets.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import smtplib
 import socket
@@ -17,8 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from email.headerregistry import Address
+from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Barrier
 
+import psutil
 from sqlalchemy import Engine, text
 
 from bench.figures import Figure
@@ -60,7 +63,8 @@ def measure(servers: Servers, size: Size) -> Iterator[Figure]:
         url = engine.url.render_as_string(hide_password=False)
         letter = a_letter(engine)
         floor = in_processes(PROCESSES, send_bare, port, letter, count // PROCESSES)
-        spent = in_processes(PROCESSES, deliver, url, port)
+        memory = multiprocessing.get_context("spawn").Value("Q", 0)
+        spent = in_processes(PROCESSES, deliver, url, port, memory)
         with engine.connect() as connection:
             sent = "SELECT count(*) FROM notices WHERE state = 'sent'"
             assert connection.execute(text(sent)).scalar_one() == count, "not all was sent"
@@ -78,6 +82,11 @@ def measure(servers: Servers, size: Size) -> Iterator[Figure]:
         unit="mails/s",
         beside="bare smtplib",
         floor=count / floor.processors,
+    )
+    yield Figure(
+        what="  memory of a process at its end",
+        value=memory.value / 1_000_000,
+        unit="MB",
     )
 
 
@@ -114,7 +123,7 @@ def renderer() -> TemplateRenderer:
     return TemplateRenderer(templates_dir() / "notices")
 
 
-def deliver(ready: Barrier, database_url: str, port: int) -> None:
+def deliver(ready: Barrier, database_url: str, port: int, memory: Synchronized[int]) -> None:
     """Send as a worker does, in a process of its own."""
     engine = make_engine(database_url)
     mailer = SmtpMailer(
@@ -130,6 +139,7 @@ def deliver(ready: Barrier, database_url: str, port: int) -> None:
     )
     ready.wait(timeout=60)
     at_once(lambda: drain(service.sweep))
+    memory.value = psutil.Process().memory_info().rss
     engine.dispose()
 
 

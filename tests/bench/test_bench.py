@@ -9,7 +9,10 @@ from pathlib import Path
 
 from tests.house_rules.checkout import ROOT
 
-BENCHES = ("cut 3,000 keys", "idle tick", "import accounts", "import an access log", "gateway")
+BENCHES = (
+    *("cut 3,000 keys", "idle tick", "import accounts", "import an access log", "gateway"),
+    "plan 6 steps",
+)
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
