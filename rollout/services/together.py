@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -16,18 +15,12 @@ Answer = TypeVar("Answer")
 class Together(Generic[Question, Answer]):
     """Answers one thread after the other, but those that wait meanwhile all at once.
 
-    Who had company last time waits ``patience`` seconds for more to come; who comes alone does not
-    wait. What fails, fails for all who asked together.
+    Nobody waits for company: who comes alone is answered alone. What fails, fails for all who asked
+    together.
     """
 
-    def __init__(
-        self,
-        answer: Callable[[Sequence[Question]], Sequence[Answer]],
-        patience: float = 0.003,  # about what it takes to send another letter
-    ) -> None:
+    def __init__(self, answer: Callable[[Sequence[Question]], Sequence[Answer]]) -> None:
         self._answer = answer
-        self._patience = patience
-        self._had_company = False
         self._waiting: deque[tuple[Question, Future[Answer]]] = deque()
         self._turn = threading.Lock()
 
@@ -41,10 +34,7 @@ class Together(Generic[Question, Answer]):
         return mine.result()
 
     def _answer_all(self) -> None:
-        if self._had_company:
-            time.sleep(self._patience)
         asked = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        self._had_company = len(asked) > 1
         try:
             answers = self._answer([question for question, _ in asked])
         except BaseException as error:  # noqa: BLE001 - each who asked raises it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,10 +15,10 @@ from tests.support.processes import wait_until
 class Slow:
     """Answers twice a number, once it may; one that is asked for nothing fails."""
 
-    def __init__(self, patience: float = 0) -> None:
+    def __init__(self) -> None:
         self.asked: list[list[int]] = []
         self.may_answer = threading.Event()
-        self.together = Together(self.answer, patience)
+        self.together = Together(self.answer)
 
     def answer(self, numbers: Sequence[int]) -> list[int]:
         self.asked.append(sorted(numbers))
@@ -49,25 +48,6 @@ def test_those_who_come_while_another_is_answered_are_answered_at_once(slow: Slo
         slow.may_answer.set()
         assert [future.result() for future in (first, *others)] == [2, 4, 6, 8, 10, 12, 14, 16]
     assert slow.asked == [[1], [2, 3, 4, 5, 6, 7, 8]]
-
-
-def test_who_had_company_waits_for_more_and_who_had_none_does_not() -> None:
-    slow = Slow(patience=1)
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(slow.together.ask, 1)
-        wait_until(lambda: slow.asked == [[1]])
-        pair = [pool.submit(slow.together.ask, number) for number in (2, 3)]
-        wait_until(lambda: len(slow.together._waiting) == 2)
-        slow.may_answer.set()
-        assert [future.result() for future in (first, *pair)] == [2, 4, 6]
-        again = [pool.submit(slow.together.ask, number) for number in (4, 5)]
-        assert [future.result() for future in again] == [8, 10]
-    assert slow.asked == [[1], [2, 3], [4, 5]]
-    assert slow.together.ask(6) == 12
-
-    began = time.monotonic()
-    assert slow.together.ask(7) == 14
-    assert time.monotonic() - began < 0.5
 
 
 def test_what_fails_fails_for_those_who_asked_together_and_for_nobody_else(slow: Slow) -> None:
