@@ -19,6 +19,7 @@ from bench.servers import Servers
 from bench.size import Size
 from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.holidays import holiday_finder
 from rollout.services.notices.scheduling import NoticeScheduling
 
 PROCESSES = 2
@@ -82,7 +83,7 @@ def plan_step(engine: Engine, days: int) -> Spent:
 def plan(ready: Barrier, database_url: str) -> None:
     """Plan as a worker does, in a process of its own."""
     engine = make_engine(database_url)
-    service = NoticeScheduling(lambda: SqlUnitOfWork(engine))
+    service = NoticeScheduling(lambda: SqlUnitOfWork(engine), holiday_finder)
     ready.wait(timeout=60)
     drain(service.sweep)
     engine.dispose()

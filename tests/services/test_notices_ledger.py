@@ -263,9 +263,9 @@ def test_what_has_waited_for_weeks_is_sent(campaign: Campaign) -> None:
     campaign.begin()
     campaign.scheduling.sweep()
     with campaign.start() as uow:
-        [first] = uow.notices.lease(1, timedelta(minutes=2))
-        uow.notices.begin(first, timedelta(minutes=12))
-        uow.notices.finish(first, NoticeState.RETRY, retry_at=NOW)
+        [first] = uow.ledger.lease(1, timedelta(minutes=2))
+        uow.ledger.begin([first], timedelta(minutes=12))
+        uow.ledger.finish([Ended(first, NoticeState.RETRY, retry_at=NOW)])
         uow.commit()
     campaign.at(NOW + timedelta(weeks=3))
 
