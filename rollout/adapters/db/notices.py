@@ -101,6 +101,25 @@ SELECT :id, contact_id, :template, :template, true, true, :version, :deadline,
 ON CONFLICT DO NOTHING
 """
 
+ESCALATE = """
+WITH others AS (
+  INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend,
+                       schedule_version, deadline, message_id, due_at, attempt_at, not_after)
+  SELECT n.enrollment_id, c.contact_id, n.step, n.template, n.required, n.resend,
+         n.schedule_version, n.deadline, '<' || gen_random_uuid() || '@' || :domain || '>',
+         n.due_at, rollout_now(), n.not_after
+    FROM notices n JOIN enrollments e USING (enrollment_id, schedule_version)
+    JOIN contacts c ON c.account_id = e.account_id AND c.deliverability = 'ok'
+   WHERE n.notice_id = :id AND n.state IN ('bounced', 'dead') AND e.state <> 'exempt'
+     AND NOT EXISTS (SELECT 1 FROM notices o
+          WHERE (o.enrollment_id, o.step, o.schedule_version)
+                = (n.enrollment_id, n.step, n.schedule_version)
+            AND o.state NOT IN ('bounced', 'dead', 'skipped'))
+  ON CONFLICT (enrollment_id, contact_id, step, schedule_version) DO NOTHING
+  RETURNING contact_id)
+SELECT c.email FROM others JOIN contacts c USING (contact_id) ORDER BY c.email
+"""
+
 WITH_INTEGRATION = """
 SELECT DISTINCT e.enrollment_id
   FROM enrollments e JOIN keys k USING (account_id) JOIN key_sources x USING (key_id)
@@ -244,6 +263,13 @@ class SqlNotices:
             {"id": enrollment_id, "step": step},
         )
         return {row.notice_id: row.email for row in rows}
+
+    def escalate(self, notice_id: int) -> Sequence[str]:
+        """Tell the others of an account what one of them cannot be told, and nobody else was."""
+        rows = self._connection.execute(
+            text(ESCALATE), {"id": notice_id, "domain": self._mail_domain}
+        )
+        return list(rows.scalars())
 
     def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
         """Return what the templates may say, for each notice."""

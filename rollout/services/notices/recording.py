@@ -7,11 +7,13 @@ from datetime import datetime
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import NoticeState, retry_delay
+from rollout.services.notices.escalation import escalate
 from rollout.services.ports import Outcome, Receipt, UnitOfWork
 from rollout.services.ports.notice_ledger import Ended, Leased, Reaped
 
 # With the delays of `retry_delay`, four days: RFC 5321, section 4.5.4.1.
 MAX_ATTEMPTS = 22
+UNDELIVERED = frozenset({NoticeState.BOUNCED, NoticeState.DEAD})
 
 
 def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
@@ -29,6 +31,9 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
     ]
     if facts:
         uow.audit.append(facts)
+    for end in ended:
+        if end.state in UNDELIVERED and end.leased.notice_id in recorded:
+            escalate(uow, end.leased)
 
 
 def _ended(leased: Leased, receipt: Receipt, now: datetime) -> Ended:

@@ -9,6 +9,7 @@ from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.delivery import Report, ReportKind, ReturnedMail, end_of
 from rollout.domain.notices import ARRIVED, NoticeState
 from rollout.domain.return_path import ReturnPaths
+from rollout.services.notices.escalation import escalate
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.reports import ReportedNotice
 
@@ -82,6 +83,8 @@ def _apply(uow: UnitOfWork, mail: ReturnedMail, notice: ReportedNotice) -> None:
         _suppress(uow, notice, report)
         if report.kind in _FACTS:
             uow.audit.append([_fact(mail, notice, report)])
+    if state is NoticeState.BOUNCED and notice.state is not NoticeState.BOUNCED:
+        escalate(uow, notice)
     if state in ARRIVED and notice.state not in ARRIVED:
         uow.cutoff.look_again([notice.enrollment_id])
 

@@ -103,6 +103,13 @@ class NoticesRepository(Protocol):
         """Tell the new date to those who were, or may have been, told another, and to ``also``."""
         ...
 
+    def escalate(self, notice_id: int) -> Sequence[str]:
+        """Tell the others of an account what one of them cannot be told, and nobody else was.
+
+        Returns their addresses: none where somebody has been told, or has yet to be.
+        """
+        ...
+
     def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
         """Return what the templates may say, for each notice."""
         ...

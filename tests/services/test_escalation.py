@@ -1,0 +1,116 @@
+"""Where those for whom a step is meant cannot be told, the others of the account are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rollout.services.notices.recording import MAX_ATTEMPTS
+from rollout.testing import REFUSED, TEMPORARY, FakeMailer
+from tests.support.campaign import RETURN_PATHS, Campaign
+from tests.support.cast import PLAN
+
+DAY = timedelta(days=1)
+DEADLINE = datetime(2027, 2, 16, 16, 0, tzinfo=UTC)
+REMINDER = DEADLINE - 30 * DAY
+ANN, ART = "ann@acme.example", "art@acme.example"  # an admin, and a developer
+TO_DEVELOPERS = PLAN.replace("before: 30d}", "before: 30d, to: developer}")
+BOUNCE = """\
+From: MAILER-DAEMON@mx.acme.example
+To: {path}
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+Sorry.
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx
+
+Final-Recipient: rfc822; {to}
+Action: failed
+Status: {status}
+
+--b--
+"""
+
+
+def states(campaign: Campaign) -> dict[str, str]:
+    return dict(
+        campaign.rows(
+            "SELECT email, state FROM notices JOIN contacts USING (contact_id)"
+            " WHERE step = 'reminder' AND email LIKE '%acme.example'"
+        )
+    )
+
+
+def test_a_refused_developer_is_stood_in_for_by_the_others(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin(TO_DEVELOPERS)
+    campaign.live(REMINDER - DAY)
+    mailer.plan(ART, REFUSED)
+    campaign.work(REMINDER)
+
+    assert states(campaign) == {ART: "bounced", ANN: "sent"}
+    facts = campaign.rows("SELECT subject, data FROM facts WHERE action = 'notice.escalated'")
+    ((subject, data),) = facts
+    assert (subject, data["step"], data["to"]) == ("account:acme", "reminder", [ANN])
+
+
+@pytest.mark.parametrize("status", ["5.1.1", "5.2.2"])
+def test_so_is_one_whose_message_comes_back(
+    campaign: Campaign, mailer: FakeMailer, status: str
+) -> None:
+    campaign.begin(TO_DEVELOPERS)
+    campaign.live(REMINDER + DAY)
+    path = next(sent.return_path for sent in reversed(mailer.sent) if sent.to == ART)
+    assert path is not None
+    assert RETURN_PATHS.notice([path])
+    campaign.reports.take_in(BOUNCE.format(path=path, to=ART, status=status).encode(), [path])
+    campaign.remind()
+
+    assert states(campaign) == {ART: "bounced", ANN: "sent"}
+
+
+def test_so_is_one_whose_server_puts_us_off_for_good(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin(TO_DEVELOPERS)
+    campaign.live(REMINDER - DAY)
+    mailer.plan(ART, *[TEMPORARY] * MAX_ATTEMPTS)
+    for hours in range(0, 9 * MAX_ATTEMPTS, 8):
+        campaign.work(REMINDER + timedelta(hours=hours))
+
+    assert states(campaign) == {ART: "dead", ANN: "delivered"}
+
+
+def test_nobody_else_is_written_to_where_somebody_was_told(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin(TO_DEVELOPERS)
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role)"
+        " VALUES ('acme', 'amy@acme.example', 'Amy', 'developer')"
+    )
+    campaign.live(REMINDER - DAY)
+    mailer.plan(ART, REFUSED)
+    campaign.work(REMINDER)
+
+    assert states(campaign) == {ART: "bounced", "amy@acme.example": "sent"}
+
+
+def test_where_nobody_is_left_nobody_is_written_to(campaign: Campaign, mailer: FakeMailer) -> None:
+    campaign.begin(TO_DEVELOPERS)
+    campaign.live(REMINDER - DAY)
+    mailer.plan(ART, REFUSED)
+    campaign.run("UPDATE contacts SET deliverability = 'bounced' WHERE email = :ann", ann=ANN)
+    campaign.work(REMINDER)
+
+    assert states(campaign) == {ART: "bounced"}
+    assert campaign.rows("SELECT 1 FROM facts WHERE action = 'notice.escalated'") == []
