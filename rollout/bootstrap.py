@@ -199,7 +199,14 @@ def _delivery(
 ) -> NoticeDelivery:
     grace = timedelta(seconds=settings.delivery_grace)
     return_paths = _return_paths(settings, pepper)
-    return NoticeDelivery(start, renderer, _mailer(settings, clock), grace, return_paths)
+    return NoticeDelivery(
+        start,
+        renderer,
+        _mailer(settings, clock),
+        grace,
+        return_paths,
+        per_day=int(settings.letters_per_day) or None,
+    )
 
 
 def _trial(

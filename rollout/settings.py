@@ -134,6 +134,11 @@ class Settings:
     delivery_grace: float = _setting(
         900.0, "seconds after which an accepted message that has not bounced counts as delivered"
     )
+    letters_per_day: float = _setting(
+        0.0,
+        "messages that one address gets within 24 hours, at most; required ones are not held back;"
+        " 0: any number",
+    )
     recheck: float = _setting(30.0, "seconds between two judgements of an enrollment that is held")
     poll: float = _setting(5.0, "seconds between two polls of a worker that nobody rings")
     smtp_timeout: float = _setting(

@@ -46,7 +46,13 @@ SELECT min(at) FROM (
 class Campaign:
     """The cast, their plan, and every service that acts on them."""
 
-    def __init__(self, engine: Engine, mailer: Mailer, templates: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        mailer: Mailer,
+        templates: Path | None = None,
+        per_day: int | None = None,
+    ) -> None:
         self.engine = engine
         renderer = TemplateRenderer(templates_dir() / "notices", templates)
 
@@ -59,7 +65,7 @@ class Campaign:
         self.dates = PlanDates(start, holiday_finder)
         self.guards = PlanGuards(start)
         self.scheduling = NoticeScheduling(start, holiday_finder)
-        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, RETURN_PATHS)
+        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, RETURN_PATHS, per_day)
         self.reports = MailReports(start, read_mail, RETURN_PATHS)
         self.sweep = CutoffSweep(start, timedelta(seconds=30), holiday_finder)
         self.preview = CutoffPreview(start)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -20,7 +20,7 @@ UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
  WHERE n.notice_id = due.notice_id AND e.enrollment_id = n.enrollment_id
    AND c.contact_id = n.contact_id
 RETURNING n.notice_id, n.lease, n.enrollment_id, e.deprecation, e.account_id, n.step, n.template,
-          n.resend, n.resent_at IS NOT NULL AS resent, c.email,
+          n.required, n.resend, n.resent_at IS NOT NULL AS resent, c.email,
           coalesce(named.message_id, n.message_id) AS message_id, n.attempts, n.letter
 """
 DUE = """
@@ -35,6 +35,15 @@ DUE_TO_THE_SAME = """
    WHERE lower(c.email) = ANY(:addresses) AND n.notice_id <> ALL(:taken)
      AND n.state IN ('pending', 'retry') AND n.attempt_at <= rollout_now()
    ORDER BY n.notice_id LIMIT :limit FOR UPDATE OF n SKIP LOCKED
+"""
+
+LETTERS_SINCE = """
+SELECT address, array_agg(at ORDER BY at) AS at FROM (
+  SELECT lower(c.email) AS address, min(n.sent_at) AS at
+    FROM contacts c JOIN notices n USING (contact_id)
+   WHERE lower(c.email) = ANY(:addresses) AND n.sent_at > :since
+   GROUP BY lower(c.email), coalesce(n.letter, n.notice_id)) letters
+ GROUP BY address
 """
 
 # A warning is out of date once its schedule has moved or its account left; what follows the
@@ -122,6 +131,13 @@ class SqlNoticeLedger:
             text("UPDATE notices SET letter = :lead WHERE notice_id = ANY(:ids)"),
             {"lead": lead.notice_id, "ids": [notice.notice_id for notice in notices]},
         )
+
+    def letters_since(
+        self, addresses: Collection[str], since: datetime
+    ) -> Mapping[str, Sequence[datetime]]:
+        """Return when each address, in small letters, got letters since then, the first first."""
+        which = {"addresses": list(addresses), "since": since}
+        return {row.address: row.at for row in self._connection.execute(text(LETTERS_SINCE), which)}
 
     def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
         """Mark as being sent; leave out those whose lease was lost or that are out of date."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
@@ -32,6 +32,7 @@ LEASE = timedelta(minutes=2)  # from the claim to the first byte, for a batch
 # RFC 5321, section 4.5.3.2.6: the reply after the final dot may take ten minutes. A notice that
 # is being sent is nobody else's until well after that.
 SENDING_LEASE = timedelta(minutes=12)
+A_DAY = timedelta(days=1)
 PEACE = timedelta(seconds=30)  # for a server that takes nothing now
 
 # What was sent last over a connection, and what is to be sent next.
@@ -48,12 +49,14 @@ class NoticeDelivery:
         mailer: Mailer | None,
         grace: timedelta,
         return_paths: ReturnPaths | None = None,
+        per_day: int | None = None,
     ) -> None:
         self._start = start
         self._renderer = renderer
         self._mailer = mailer
         self._grace = grace
         self._return_paths = return_paths
+        self._per_day = per_day
         self._ledger = Together(self._write)
 
     def sweep(self) -> int:
@@ -102,7 +105,7 @@ class NoticeDelivery:
     def _held(
         self, uow: UnitOfWork, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]
     ) -> frozenset[int]:
-        """Put off what came to its turn in its reader's night: its mail server was away."""
+        """Put off what came to its turn in its reader's night, or is too much for a day."""
         now = uow.now()
         documents = {n: uow.plan.deprecation(n) for n in {leased.deprecation for leased in batch}}
         later = []
@@ -112,7 +115,21 @@ class NoticeDelivery:
             at = next_reading(document, leased.step, reader.zone, reader.deadline, now)
             if at > now:
                 later.append(Ended(leased, NoticeState.RETRY, "in the reader's own hours", at))
-        return uow.ledger.finish(later)
+        return uow.ledger.finish(later) | uow.ledger.finish(self._too_many(uow, batch, now))
+
+    def _too_many(self, uow: UnitOfWork, batch: Sequence[Leased], now: datetime) -> list[Ended]:
+        """Put off what is not required, and would be one letter more than its reader may get."""
+        if self._per_day is None:
+            return []
+        goes_anyhow = {leased.email.lower() for leased in batch if leased.required}
+        asked = {leased.email.lower() for leased in batch} - goes_anyhow
+        got = uow.ledger.letters_since(asked, now - A_DAY)
+        why = f"more than {self._per_day} a day would be too many"
+        return [
+            Ended(leased, NoticeState.RETRY, why, letters[-self._per_day] + A_DAY)
+            for leased in batch
+            if len(letters := got.get(leased.email.lower(), ())) >= self._per_day
+        ]
 
     def _seal(
         self, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]

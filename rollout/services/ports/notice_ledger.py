@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -21,6 +21,7 @@ class Leased:
     account_id: str
     step: str
     template: str
+    required: bool
     resend: bool  # it may be sent once more if nobody knows whether it arrived
     resent: bool  # and was: whatever becomes of it now, it may have arrived
     email: str
@@ -57,6 +58,12 @@ class NoticeLedger(Protocol):
 
     def lease(self, limit: int, length: timedelta) -> Sequence[Leased]:
         """Claim notices that are due to be sent, and what else is due to the same addresses."""
+        ...
+
+    def letters_since(
+        self, addresses: Collection[str], since: datetime
+    ) -> Mapping[str, Sequence[datetime]]:
+        """Return when each address, in small letters, got letters since then, the first first."""
         ...
 
     def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
