@@ -229,3 +229,18 @@ def test_a_last_warning_that_arrived_late_postpones_the_cutoff(
     campaign.live(moved["beta"])
     assert campaign.rows("SELECT status FROM keys WHERE key_id = 'k-beta-1'") == [("disabled",)]
     assert campaign.broken() == []
+
+
+def test_the_news_of_a_date_stands_for_what_would_follow_also_after_the_reminders_are_edited(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin()
+    campaign.live(DEADLINE - 25 * DAY)
+    campaign.dates.extend("acme", to=7 * DAY, reason="asked nicely", operator="olga")
+    edited = PLAN.replace("before: 60d}", "before: 59d}")
+    campaign.remind()
+    told = [sent.to for sent in mailer.sent].count(ANN)
+    campaign.plan.apply(edited, "plan.yaml", "olga")
+    campaign.live(DEADLINE + 7 * DAY - 28 * DAY)  # a reminder is due, three days after the news
+
+    assert [sent.to for sent in mailer.sent].count(ANN) == told

@@ -191,7 +191,8 @@ class SqlNotices:
         """Note per enrollment when its next step is due, and that it is told until now."""
         self._connection.execute(
             text(
-                "UPDATE enrollments e SET next_notice_at = n.at, told_until = :told_until"
+                "UPDATE enrollments e SET next_notice_at = n.at,"
+                " told_until = greatest(e.told_until, :told_until)"
                 "  FROM unnest(CAST(:ids AS bigint[]), CAST(:ats AS timestamptz[])) AS n (id, at)"
                 " WHERE e.enrollment_id = n.id"
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from rollout.domain.audit import ROLLOUT
 from rollout.domain.calendar import deadline_after
@@ -50,14 +51,16 @@ class NoticeScheduling:
             timetable = _timetable(enrollment, document)
             choice = choose(
                 timetable.passed(since=enrollment.told_until, now=now),
-                lambda step, e=enrollment: _unmet(step, e, facts, now),  # type: ignore[misc]
+                partial(_unmet, enrollment=enrollment, facts=facts, now=now),
             )
             if _too_late(choice, enrollment, document, now):
                 self._move(uow, document, enrollment, now)
                 continue
             if enrollment.keys:  # only people who are affected are written to
                 batch.new += _notices(enrollment, choice)
-            batch.following.append((enrollment.enrollment_id, timetable.next(after=now)))
+            told_until = max(now, enrollment.told_until or now)  # the news of a date tells more
+            following = timetable.next(after=told_until)
+            batch.following.append((enrollment.enrollment_id, following))
         batch.write(uow, document, now)
 
     def _move(
@@ -156,7 +159,7 @@ def _notices(enrollment: DueEnrollment, choice: Choice) -> Iterator[NewNotice]:
         yield NewNotice(enrollment.enrollment_id, step, not_after=not_after)
 
 
-def _unmet(due: Due, enrollment: DueEnrollment, facts: _Facts, now: datetime) -> str | None:
+def _unmet(due: Due, *, enrollment: DueEnrollment, facts: _Facts, now: datetime) -> str | None:
     """Say why a step is not sent, or None."""
     step, usage = due.step, facts.usage.get(enrollment.enrollment_id)
     if step.max_late is not None and now > due.at + step.max_late:
