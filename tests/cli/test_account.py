@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.support.campaign import Campaign
-from tests.support.cast import NOW, PLAN
+from tests.support.cast import PLAN
 from tests.support.command_line import CommandLine
 from tests.support.database import digests
 
@@ -21,9 +21,7 @@ def _begun(campaign: Campaign) -> None:
 
 
 def cut_everybody(campaign: Campaign) -> None:
-    campaign.remind()
-    campaign.work(NOW + timedelta(hours=1))
-    campaign.work(DEADLINE)
+    campaign.live(DEADLINE)
 
 
 def test_show_tells_people_keys_dates_and_holds(cli: CommandLine) -> None:
