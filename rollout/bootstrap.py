@@ -15,6 +15,7 @@ from functools import cache, partial
 import redis
 from sqlalchemy import Engine
 
+from rollout.adapters.calendar_file import CalendarFile
 from rollout.adapters.clock import SystemClock
 from rollout.adapters.db.clock import shifted_clocks
 from rollout.adapters.db.engine import make_engine
@@ -35,9 +36,11 @@ from rollout.adapters.pepper import load_pepper
 from rollout.adapters.resources import templates_dir
 from rollout.adapters.signatures import load_signatures
 from rollout.adapters.usage_stream import ValkeyUsageStream
+from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.clock import Clock
 from rollout.domain.errors import BadInput, Refused, Unavailable
 from rollout.domain.return_path import ReturnPaths
+from rollout.services.account_calendar import AccountCalendars
 from rollout.services.audit import Audit
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
@@ -63,6 +66,8 @@ from rollout.services.usage.feeds import UsageFeeds
 from rollout.services.usage.questions import UsageQuestions
 from rollout.services.usage.uploading import UsageUploads
 from rollout.settings import Settings
+
+CLOCK = SystemClock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,7 @@ class Rollout:
     notice_trial: NoticeTrial
     enforcement: Enforcement
     timekeeping: Timekeeping
+    calendars: AccountCalendars
     queries: Queries
     pepper: bytes = field(repr=False)
 
@@ -123,13 +129,12 @@ def bootstrap(settings: Settings, *, database_may_be_down: bool = False) -> Iter
 
 
 def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: str) -> Rollout:
-    clock = SystemClock()
-    start = _unit_of_work(settings, engine)
-    renderer = TemplateRenderer(templates_dir() / "notices", settings.templates)
     pepper = load_pepper(settings.pepper, settings.data_dir)
+    start = _unit_of_work(settings, engine, pepper)
+    renderer = TemplateRenderer(templates_dir() / "notices", settings.templates)
     return Rollout(
         settings=settings,
-        clock=clock,
+        clock=CLOCK,
         engine=engine,
         redis=client,
         redis_url=redis_url,
@@ -149,16 +154,17 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start, holiday_finder),
-        delivery=_delivery(settings, start, renderer, clock, pepper),
+        delivery=_delivery(settings, start, renderer, CLOCK, pepper),
         reports=MailReports(start, read_mail, _return_paths(settings, pepper)),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck), holiday_finder),
         preview=CutoffPreview(start),
         restore=CutoffRestore(start, holiday_finder),
         notice_preview=NoticePreview(start, renderer),
         notice_overview=NoticeOverview(start),
-        notice_trial=_trial(settings, start, renderer, clock),
+        notice_trial=_trial(settings, start, renderer, CLOCK),
         enforcement=Enforcement(start, ValkeyVerdictStore(client)),
-        timekeeping=Timekeeping(start, clock),
+        timekeeping=Timekeeping(start, CLOCK),
+        calendars=_calendars(settings, start, renderer, pepper),
         queries=SqlQueries(engine),
         pepper=pepper,
     )
@@ -169,8 +175,20 @@ def _plan(start: StartUnitOfWork, renderer: Renderer) -> PlanDrafts:
     return PlanDrafts(start, read_deprecation, holiday_finder, wording)
 
 
-def _unit_of_work(settings: Settings, engine: Engine) -> StartUnitOfWork:
-    return lambda: SqlUnitOfWork(engine, _mail_domain(settings))
+def _unit_of_work(settings: Settings, engine: Engine, pepper: bytes) -> StartUnitOfWork:
+    calendar_links = _calendar_links(settings, pepper)
+    return lambda: SqlUnitOfWork(engine, _mail_domain(settings), calendar_links)
+
+
+def _calendar_links(settings: Settings, pepper: bytes) -> CalendarLinks:
+    return CalendarLinks(pepper, settings.public_url)
+
+
+def _calendars(
+    settings: Settings, start: StartUnitOfWork, renderer: Renderer, pepper: bytes
+) -> AccountCalendars:
+    links = _calendar_links(settings, pepper)
+    return AccountCalendars(start, links, CalendarFile(renderer))
 
 
 def _mail_domain(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,6 +19,8 @@ from rollout.domain.errors import BadInput
 
 PREFIX = "ROLLOUT_"
 SHORTEST_TOKEN = 16
+# Scheme, host and port: paths are put behind it.
+_ORIGIN = re.compile(r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
 
 def _default_data_dir() -> Path:
@@ -99,6 +102,11 @@ class Settings:
         "the verification key with which SendGrid reports to `POST /api/v1/mail/sendgrid`;"
         " unset: it may not",
     )
+    public_url: str | None = _setting(
+        None,
+        "the address at which people reach the web service, such as `https://rollout.example.com`,"
+        " for the links in notices; unset: notices have none",
+    )
     web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
     gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
     mail_listen: str = _setting(
@@ -178,6 +186,11 @@ class Settings:
             raise BadInput(
                 f"ROLLOUT_USAGE_TOKEN has less than {SHORTEST_TOKEN} characters: it can be guessed",
                 fix="make one with `openssl rand -hex 32`, or unset it",
+            )
+        if self.public_url is not None and not _ORIGIN.fullmatch(self.public_url):
+            raise BadInput(
+                f"ROLLOUT_PUBLIC_URL is {self.public_url!r}",
+                fix="write https://rollout.example.com, with no path and no slash at the end",
             )
         if not self.production:
             return

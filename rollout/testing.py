@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rollout.adapters.mail.addresses import recipient
+from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import Unavailable
 from rollout.domain.gateway import Record
 from rollout.domain.notices import NoticeContext
@@ -102,6 +103,14 @@ class FakeRenderer:
         lines = [letter.subject for letter in letters]
         html = "".join(letter.html for letter in letters)
         return Letter(f"{lines[0]}, and {len(lines) - 1} more", "\n".join(lines), html)
+
+    def describe(self, date: AccountDate) -> tuple[str, str]:
+        """Return the deprecation as title, and its state as text."""
+        return date.deprecation, date.state
+
+    def name(self, calendar: AccountCalendar) -> str:
+        """Return the name of the account."""
+        return calendar.account_name
 
 
 class FakeVerdictStore:

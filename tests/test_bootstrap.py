@@ -83,6 +83,29 @@ def test_a_length_of_time_that_is_none_is_refused(text: str) -> None:
         Settings.from_environment({"ROLLOUT_POLL": text})
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "rollout.example.com", "https://", "ftp://rollout.example.com", "https://a b"),
+        *("https://rollout.example.com/", "https://rollout.example.com/path"),
+        *("https://rollout.example.com?a", "https://rollout.example.com#a"),
+        *("https://me:secret@rollout.example.com", "https://rollout.example.com:port"),
+        *("https://[::1", "https://rollout.example.com:", "https://rollout.example.com\n"),
+    ],
+)
+def test_a_public_address_that_is_more_or_less_than_one_is_refused_with_a_way_out(url: str) -> None:
+    with pytest.raises(BadInput, match="ROLLOUT_PUBLIC_URL is ") as refused:
+        Settings.from_environment({"ROLLOUT_PUBLIC_URL": url})
+    assert refused.value.fix.startswith("write https://rollout.example.com")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://rollout.example.com", "http://localhost:8080", "https://[2001:db8::1]:8443"]
+)
+def test_a_public_address_is_kept_as_it_is(url: str) -> None:
+    assert Settings.from_environment({"ROLLOUT_PUBLIC_URL": url}).public_url == url
+
+
 def test_settings_do_not_show_secrets() -> None:
     secret = "0123456789abcdef"
     assert secret not in repr(Settings.from_environment({"ROLLOUT_PEPPER": secret}))

@@ -19,7 +19,7 @@ from rollout.cli.options import (
     parse_instant,
     parse_length,
 )
-from rollout.cli.output import out, print_json, print_list, printable, say
+from rollout.cli.output import err, out, print_json, print_list, printable, say
 from rollout.cli.session import open_rollout
 from rollout.domain.untold import NEW_ADDRESS
 
@@ -76,6 +76,30 @@ def _show_enrollment(enrollment: dict[str, Any]) -> None:
 
 def _utc(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+@account.command("calendar")
+def calendar(
+    account_id: AccountId,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="make a new link; all earlier ones end")
+    ] = False,
+    operator: AsOperator = None,
+) -> None:
+    """Show the link to an account's calendar, whose events move when its dates move.
+
+    Example: rollout account calendar acme
+    """
+    with open_rollout() as rollout:
+        link = (
+            rollout.calendars.renew(account_id, operator=operator_name(operator))
+            if renew
+            else rollout.calendars.link(account_id)
+        )
+        known = rollout.settings.public_url is not None
+    say(link)
+    if not known:
+        err.print("To see the whole address, and have it in notices, set ROLLOUT_PUBLIC_URL.")
 
 
 @account.command("extend")

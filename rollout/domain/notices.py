@@ -83,6 +83,7 @@ class NoticeContext:
     replacement_title: str
     replacement_url: str
     guide_url: str
+    calendar_url: str | None  # of the calendar of the account, where our own address is known
 
 
 def retry_delay(attempts: int) -> timedelta:

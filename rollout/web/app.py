@@ -1,4 +1,4 @@
-"""The web service: is it alive, is it ready, how is it doing."""
+"""The web service: how it is doing, the API, and the calendars of accounts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rollout.adapters.telemetry import Telemetry
 from rollout.bootstrap import Rollout
 from rollout.domain.errors import Unavailable
 from rollout.web import api
+from rollout.web.calendar import CalendarDoor
 
 OK = "ok"
 
@@ -49,6 +50,7 @@ def make_app(rollout: Rollout) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
+            Route("/calendar/{token}.ics", CalendarDoor(rollout).answer),
             *api.routes(rollout),
         ]
     )

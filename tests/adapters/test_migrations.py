@@ -17,6 +17,7 @@ BACK_TO_0004 = """
 ALTER TABLE notices DROP COLUMN resend, DROP COLUMN resent_at, DROP COLUMN not_after,
                     DROP COLUMN letter;
 DROP INDEX ix_contacts_address;
+ALTER TABLE accounts DROP COLUMN calendar_version;
 UPDATE alembic_version SET version_num = '0004'
 """
 IN_EVERY_STATE = """

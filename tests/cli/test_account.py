@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -280,3 +281,47 @@ def test_a_hold_reaches_the_deprecation_in_which_nothing_is_cut_yet(
     cut_everybody(campaign)
 
     assert cli("account", "hold", "acme", *WHY).stdout == "acme is held in second\n"
+
+
+# -- calendar
+
+
+def test_calendar_shows_the_link_and_renew_makes_another(
+    cli: CommandLine, campaign: Campaign
+) -> None:
+    public = {"public_url": "https://rollout.example.com"}
+    first = cli("account", "calendar", "acme", **public)
+    again = cli("account", "calendar", "acme", **public)
+    renewed = cli("account", "calendar", "acme", "--renew", **public)
+
+    link = r"https://rollout\.example\.com/calendar/YWNtZQ\.[\w-]{16}\.ics\n"
+    assert re.fullmatch(link, first.stdout)
+    assert first.stdout == again.stdout != renewed.stdout
+    assert re.fullmatch(link, renewed.stdout)
+    assert cli("account", "calendar", "acme", **public).stdout == renewed.stdout
+    assert first.stderr == ""
+    assert campaign.rows(
+        "SELECT actor, subject FROM facts WHERE action = 'account.calendar-renewed'"
+    ) == [("olga", "account:acme")]
+
+
+def test_calendar_without_a_public_address_shows_the_path_and_says_what_to_set(
+    cli: CommandLine,
+) -> None:
+    shown = cli("account", "calendar", "acme")
+
+    assert re.fullmatch(r"/calendar/YWNtZQ\.[\w-]{16}\.ics\n", shown.stdout)
+    assert "set ROLLOUT_PUBLIC_URL" in shown.complaint
+
+
+@pytest.mark.parametrize("option", [(), ("--renew",)])
+def test_calendar_of_an_account_that_there_is_not_is_explained(
+    cli: CommandLine, campaign: Campaign, option: tuple[str, ...]
+) -> None:
+    before = digests(campaign.engine)
+    done = cli("account", "calendar", "nobody", *option)
+
+    assert done.code == 1
+    assert "there is no account 'nobody'" in done.complaint
+    assert "rollout import accounts" in done.complaint
+    assert digests(campaign.engine) == before

@@ -147,6 +147,20 @@ def test_preview_shows_the_message_as_each_person_would_get_it_and_writes_nothin
     assert digests(campaign.engine) == before
 
 
+def test_preview_shows_the_link_to_the_calendar_where_our_address_is_known(
+    cli: CommandLine,
+) -> None:
+    public = {"public_url": "https://rollout.example.com"}
+    link = cli("account", "calendar", "acme", "--renew", **public).stdout.strip()
+    preview = ("notice", "preview", "acme", "final-warning")
+
+    assert "subscribe there to this address" in cli(*preview, **public).stdout
+    assert f"\n  {link}\n" in cli(*preview, **public).stdout
+    assert f'<a href="{link}"' in cli(*preview, "--html", **public).stdout
+    assert "calendar" not in cli(*preview).stdout
+    assert "calendar" not in cli(*preview, "--html").stdout
+
+
 def test_preview_shows_foreign_words_harmlessly(cli: CommandLine, campaign: Campaign) -> None:
     campaign.run("UPDATE accounts SET name = :evil", evil="[red]\x1b[2Jgone")
     for options in ((), ("--html",)):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
+from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.notices import CALLERS_SEEN, Caller, NoticeContext, NoticeKey
 from rollout.domain.plan import Deprecation
 from rollout.domain.usage import Coverage, judge_usage, most_used
@@ -19,7 +20,7 @@ MAX_CALLERS = 10  # a message that lists more is not read
 
 PEOPLE = """
 SELECT n.notice_id, n.deadline, n.schedule_version, e.enrollment_id, e.deprecation, e.state,
-       a.account_id, a.name AS account_name, coalesce(c.name, '') AS recipient,
+       a.account_id, a.name AS account_name, a.calendar_version, coalesce(c.name, '') AS recipient,
        coalesce(c.timezone, a.timezone) AS zone, coalesce(c.locale, a.locale) AS locale,
        s.reason, b.deadline AS previous_deadline
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN accounts a USING (account_id)
@@ -33,7 +34,7 @@ SELECT n.notice_id, n.deadline, n.schedule_version, e.enrollment_id, e.deprecati
 FORESEEN = """
 SELECT c.contact_id AS notice_id, CAST(:now AS timestamptz) AS deadline,
        CAST(NULL AS bigint) AS enrollment_id, :deprecation AS deprecation, a.account_id,
-       a.name AS account_name, coalesce(c.name, '') AS recipient,
+       a.name AS account_name, a.calendar_version, coalesce(c.name, '') AS recipient,
        coalesce(c.timezone, a.timezone) AS zone, coalesce(c.locale, a.locale) AS locale,
        NULL AS reason, CAST(NULL AS timestamptz) AS previous_deadline
   FROM accounts a JOIN contacts c USING (account_id) WHERE a.account_id = ANY(:accounts)
@@ -68,9 +69,15 @@ SELECT c.enrollment_id, sum(s.refused) AS refused
 class NoticeContexts:
     """Reads contexts for notices of any deprecations."""
 
-    def __init__(self, connection: Connection, documents: Mapping[str, Deprecation]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        documents: Mapping[str, Deprecation],
+        calendar_links: CalendarLinks | None = None,
+    ) -> None:
         self._connection = connection
         self._documents = documents
+        self._calendar_links = calendar_links
 
     def read(self, notice_ids: Sequence[int], now: datetime) -> dict[int, NoticeContext]:
         """Return the context of each notice."""
@@ -116,8 +123,13 @@ class NoticeContexts:
                 replacement_title=document.replacement.title,
                 replacement_url=document.replacement.url,
                 guide_url=document.guide_url,
+                calendar_url=self._calendar_url(person),
             )
         return contexts
+
+    def _calendar_url(self, person: Row[Any]) -> str | None:
+        links = self._calendar_links
+        return links.url(person.account_id, person.calendar_version) if links else None
 
     def _rows(self, statement: str, **values: Any) -> Sequence[Row[Any]]:
         return self._connection.execute(text(statement), values).all()

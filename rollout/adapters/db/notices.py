@@ -13,6 +13,7 @@ from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import SKIPPED
+from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext
 from rollout.domain.plan import Step
 from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening
@@ -138,9 +139,12 @@ SELECT DISTINCT coalesce(c.timezone, a.timezone)
 class SqlNotices:
     """Implements ``services.ports.notices`` on one connection."""
 
-    def __init__(self, connection: Connection, mail_domain: str) -> None:
+    def __init__(
+        self, connection: Connection, mail_domain: str, calendar_links: CalendarLinks | None = None
+    ) -> None:
         self._connection = connection
         self._mail_domain = mail_domain  # the right-hand side of every Message-ID
+        self._calendar_links = calendar_links
 
     def claim_enrollments(self, limit: int) -> Sequence[DueEnrollment]:
         """Lock enrollments whose next step is due and whose cohort is not paused."""
@@ -276,7 +280,8 @@ class SqlNotices:
         """Return what the templates may say, for each notice."""
         plan = SqlPlan(self._connection)
         documents = {name: plan.deprecation(name) for name in plan.names()}
-        return NoticeContexts(self._connection, documents).read(notice_ids, now)
+        contexts = NoticeContexts(self._connection, documents, self._calendar_links)
+        return contexts.read(notice_ids, now)
 
 
 def _opening(opening: Opening | None) -> dict[str, Any]:

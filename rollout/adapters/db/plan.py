@@ -94,7 +94,7 @@ class SqlPlan:
         if document is None:
             known = ", ".join(self.names()) or "none has been applied yet"
             raise NotFound(f"there is no deprecation {name!r} (known: {known})")
-        return _parsed(document, name)
+        return parsed(document, name)
 
     def lock(self, name: str) -> None:
         """Make other applications of this deprecation wait for this one."""
@@ -343,7 +343,8 @@ class SqlPlan:
 
 
 @lru_cache(maxsize=64)
-def _parsed(document: str, name: str) -> Deprecation:
+def parsed(document: str, name: str) -> Deprecation:
+    """Return the deprecation that a document describes, which was checked when it was applied."""
     return read_deprecation(document, f"deprecation {name}", None)
 
 

@@ -14,6 +14,10 @@ from rollout.services.ports.queries import Row
 
 PAGE = 5_000  # rows read at a time
 
+ACCOUNT = """
+SELECT account_id, name, timezone, locale, tier, discovered, created_at FROM accounts
+ WHERE account_id = :account_id
+"""
 KEYS = """
 SELECT key_id, kind, status, label, u.count, u.last_seen FROM keys
   LEFT JOIN key_usage u USING (key_id) WHERE account_id = :account_id ORDER BY key_id
@@ -84,7 +88,7 @@ class SqlQueries:
 
     def account(self, account_id: str) -> Row:
         """Return everything known about an account, or raise ``NotFound``."""
-        found = self._rows("SELECT * FROM accounts WHERE account_id = :id", id=account_id)
+        found = self._rows(ACCOUNT, account_id=account_id)
         if not found:
             raise NotFound(
                 f"there is no account {account_id!r}",

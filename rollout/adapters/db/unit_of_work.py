@@ -11,6 +11,7 @@ import psycopg
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from rollout.adapters.db.account_calendar import SqlCalendars
 from rollout.adapters.db.audit import SqlAudit
 from rollout.adapters.db.callers import SqlCallers
 from rollout.adapters.db.clock import SqlClock
@@ -26,6 +27,7 @@ from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.reports import SqlReports
 from rollout.adapters.db.usage import SqlUsage
 from rollout.adapters.db.usage_questions import SqlUsageQuestions
+from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.errors import Unavailable
 
 # Whatever the server may say because of its own state; the other errors are faults of ours.
@@ -35,9 +37,15 @@ GAVE_UP = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceErr
 class SqlUnitOfWork:
     """One transaction on one pooled connection; leaving without ``commit()`` undoes everything."""
 
-    def __init__(self, engine: Engine, mail_domain: str = "rollout.localhost") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        mail_domain: str = "rollout.localhost",
+        calendar_links: CalendarLinks | None = None,
+    ) -> None:
         self._engine = engine
         self._mail_domain = mail_domain
+        self._calendar_links = calendar_links
 
     def __enter__(self) -> Self:
         self._connection = connect(self._engine)
@@ -48,9 +56,10 @@ class SqlUnitOfWork:
         self.plan = SqlPlan(self._connection)
         self.guards = SqlGuards(self._connection)
         self.ledger = SqlNoticeLedger(self._connection)
-        self.notices = SqlNotices(self._connection, self._mail_domain)
+        self.notices = SqlNotices(self._connection, self._mail_domain, self._calendar_links)
         self.notice_views = SqlNoticeViews(self._connection)
         self.reports = SqlReports(self._connection)
+        self.calendars = SqlCalendars(self._connection)
         self.cutoff = SqlCutoff(self._connection)
         self.enforcement = SqlEnforcement(self._connection)
         self.audit = SqlAudit(self._connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.several import together
 from rollout.adapters.mail.taming import ISOLATES, tamed
 from rollout.adapters.mail.texts import Translator, install_texts
+from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext
 from rollout.services.ports import Letter
@@ -37,6 +38,9 @@ SUBJECT, TEXT, HTML = PARTS = ("subject.txt", "body.txt", "body.html")
 NAMES = frozenset(field.name for field in fields(NoticeContext)) | {
     *("subject", "language", "direction", "letters")
 }
+# What calendars say of a date is worded like notices, and by the same catalogues.
+CALENDAR = "_calendar"
+DATE_NAMES = frozenset(field.name for field in fields(AccountDate)) | {"language", "direction"}
 
 _SUBJECT_LIMIT = 300
 
@@ -114,6 +118,23 @@ class TemplateRenderer:
             html=self._render("_base/several.html", language, values, self._inliner.inline),
         )
 
+    def describe(self, date: AccountDate) -> tuple[str, str]:
+        """Return title and text of a date in a calendar; raise ``BadInput`` as ``render`` does."""
+        language = self._languages.of(date.locale)
+        values = _values(date, language)
+        title, text = (
+            self._render(f"{CALENDAR}/{part}", language, values, str.strip)
+            for part in ("title.txt", "text.txt")
+        )
+        return one_line(title, _SUBJECT_LIMIT, keep=ISOLATES), text
+
+    def name(self, calendar: AccountCalendar) -> str:
+        """Return what a calendar is called."""
+        language = self._languages.of(calendar.locale)
+        values = _values(replace(calendar, dates=()), language)
+        name = self._render(f"{CALENDAR}/name.txt", language, values, str.strip)
+        return one_line(name, _SUBJECT_LIMIT, keep=ISOLATES)
+
     def _render(
         self,
         name: str,
@@ -124,7 +145,7 @@ class TemplateRenderer:
         try:
             return finish(self._environment(language).get_template(name).render(values))
         except Exception as error:  # whatever goes wrong in there, the template's author must know
-            names, filters = ", ".join(sorted(NAMES)), ", ".join(self._filters)
+            names, filters = ", ".join(sorted(_names(name))), ", ".join(self._filters)
             raise BadInput(
                 f"{self._where(error, name)}: {getattr(error, 'message', None) or error}",
                 fix=f"names: {names}; filters of ours: {filters}",
@@ -162,11 +183,18 @@ class TemplateRenderer:
         return where
 
 
-def _values(context: NoticeContext, language: Language) -> dict[str, Any]:
+def _names(template: str) -> frozenset[str]:
+    return DATE_NAMES if template.startswith(f"{CALENDAR}/") else NAMES
+
+
+def _values(
+    context: NoticeContext | AccountDate | AccountCalendar, language: Language
+) -> dict[str, Any]:
     """Return what a template may name: tamed, and in the reader's language."""
     values = tamed(context, rtl=language.direction == "rtl")
     for name in ("title", "replacement_title"):
-        values[name] = language.texts.gettext(values[name]) if values[name] else ""
+        if values.get(name):
+            values[name] = language.texts.gettext(values[name])
     return values | {"language": language.tag, "direction": language.direction}
 
 
@@ -189,7 +217,7 @@ class _StrictLoader(FileSystemLoader):
         source, filename, up_to_date = self.get_source(environment, name)
         tree = self._translator.visit(environment.parse(source, name, filename))
         code = environment.compile(tree.set_environment(environment), name, filename)
-        known = NAMES | environment.globals.keys() | set(_made_in(tree))
+        known = _names(name) | environment.globals.keys() | set(_made_in(tree))
         unknown = find_undeclared_variables(tree) - known
         for node in tree.find_all(nodes.Name):
             if node.name in unknown:

@@ -21,6 +21,7 @@ _LIMITS = {
     "reason": 1000,
     "replacement_url": 2000,
     "guide_url": 2000,
+    "calendar_url": 2000,
 }
 _FOREIGN = {
     *("recipient", "account_id", "account_name", "reason"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
+from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
 from rollout.domain.usage import Usage
@@ -51,6 +52,28 @@ def sample_context(
         replacement_title="access tokens",
         replacement_url="https://developers.example.com/access-tokens",
         guide_url="https://developers.example.com/keys-to-tokens",
+        calendar_url="https://rollout.example.com/calendar/YWNtZS0xMjM.c2l4dGVlbi1ieXRl.ics",
+    )
+
+
+def sample_date(state: str = "scheduled") -> AccountDate:
+    """Return the date of the same account, as its calendar shows it."""
+    sample = sample_context()
+    return AccountDate(
+        deprecation="api-keys",
+        account_id=sample.account_id,
+        account_name=sample.account_name,
+        state=state,
+        deadline=sample.deadline,
+        stopped_at=sample.deadline if state == "cut" else None,
+        schedule_version=2,
+        set_at=sample.now,
+        zone=sample.zone,
+        locale=sample.locale,
+        title=sample.title,
+        replacement_title=sample.replacement_title,
+        replacement_url=sample.replacement_url,
+        guide_url=sample.guide_url,
     )
 
 
@@ -60,7 +83,8 @@ def check_templates(renderer: Renderer) -> list[str]:
         names, languages = renderer.templates(), renderer.languages()
     except BadInput as error:
         return [error.message]
-    problems = (problem for name in sorted(names) for problem in _check(renderer, name, languages))
+    problems = [problem for name in sorted(names) for problem in _check(renderer, name, languages)]
+    problems += _check_calendar(renderer, languages)
     return list(dict.fromkeys(problems))  # each once, though several samples may show it
 
 
@@ -74,13 +98,23 @@ def _check(renderer: Renderer, name: str, languages: Sequence[str]) -> Iterator[
             yield from _faults(name, letter)
 
 
+def _check_calendar(renderer: Renderer, languages: Sequence[str]) -> Iterator[str]:
+    for state, locale in product(("scheduled", "cut", "exempt"), languages):
+        date = replace(sample_date(state), locale=locale)
+        try:
+            renderer.describe(date)
+            renderer.name(AccountCalendar(date.account_name, locale, (date,)))
+        except BadInput as error:
+            yield error.message
+
+
 def sample_contexts() -> Iterator[NoticeContext]:
     """Yield samples that between them take every branch a template is likely to have."""
     for usage in Usage:
         yield sample_context(usage)
         yield sample_context(usage, before=timedelta(days=-1))
     bare = replace(sample_context(), previous_deadline=None, reason=None, callers=())
-    yield bare
+    yield replace(bare, calendar_url=None)
     yield replace(bare, account_name=HOSTILE, reason=HOSTILE, recipient=HOSTILE)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.notices import NoticeContext
 
 
@@ -37,6 +38,14 @@ class Renderer(Protocol):
 
     def together(self, letters: Sequence[Letter], locale: str) -> Letter:
         """Return one letter that says what several say, and first of all which those are."""
+        ...
+
+    def describe(self, date: AccountDate) -> tuple[str, str]:
+        """Return title and text of a date in a calendar; raise ``BadInput`` as ``render`` does."""
+        ...
+
+    def name(self, calendar: AccountCalendar) -> str:
+        """Return what a calendar is called; raise ``BadInput`` as ``render`` does."""
         ...
 
 

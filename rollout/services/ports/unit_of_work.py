@@ -6,6 +6,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
+from rollout.services.ports.account_calendar import CalendarRepository
 from rollout.services.ports.audit import AuditRepository
 from rollout.services.ports.callers import CallerRepository
 from rollout.services.ports.clock import ClockRepository
@@ -54,6 +55,9 @@ class UnitOfWork(Protocol):
 
     @property
     def reports(self) -> ReportsRepository: ...
+
+    @property
+    def calendars(self) -> CalendarRepository: ...
 
     @property
     def cutoff(self) -> CutoffRepository: ...

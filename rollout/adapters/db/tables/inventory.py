@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     LargeBinary,
     Table,
     Text,
@@ -29,6 +30,8 @@ accounts = Table(
     Column("tier", Text, nullable=False),
     Column("discovered", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", instant, nullable=False, server_default=NOW),
+    # Which link to its calendar is the valid one; another makes all earlier ones void.
+    Column("calendar_version", Integer, nullable=False, server_default="1"),
 )
 
 contacts = Table(
