@@ -28,6 +28,7 @@ from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.locales import canonical_locale
 from rollout.adapters.mail.addresses import guest_list, own_domain
+from rollout.adapters.mail.dkim import dkim_signer
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
@@ -40,6 +41,7 @@ from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.clock import Clock
 from rollout.domain.errors import BadInput, Refused, Unavailable
 from rollout.domain.return_path import ReturnPaths
+from rollout.domain.unsubscribe import UnsubscribeTokens
 from rollout.services.account_calendar import AccountCalendars
 from rollout.services.audit import Audit
 from rollout.services.cutoff.preview import CutoffPreview
@@ -53,6 +55,7 @@ from rollout.services.notices.preview import NoticePreview
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
 from rollout.services.notices.trial import NoticeTrial
+from rollout.services.notices.unsubscribing import Unsubscribing
 from rollout.services.plan.dates import PlanDates
 from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.plan.guards import PlanGuards
@@ -97,6 +100,7 @@ class Rollout:
     scheduling: NoticeScheduling
     delivery: NoticeDelivery
     reports: MailReports
+    unsubscribing: Unsubscribing
     cutoff: CutoffSweep
     preview: CutoffPreview
     restore: CutoffRestore
@@ -130,8 +134,7 @@ def bootstrap(settings: Settings, *, database_may_be_down: bool = False) -> Iter
 
 def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: str) -> Rollout:
     pepper = load_pepper(settings.pepper, settings.data_dir)
-    start = _unit_of_work(settings, engine, pepper)
-    renderer = TemplateRenderer(templates_dir() / "notices", settings.templates)
+    start, renderer = _unit_of_work(settings, engine, pepper), _renderer(settings, pepper)
     return Rollout(
         settings=settings,
         clock=CLOCK,
@@ -156,6 +159,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         scheduling=NoticeScheduling(start, holiday_finder),
         delivery=_delivery(settings, start, renderer, CLOCK, pepper),
         reports=MailReports(start, read_mail, _return_paths(settings, pepper)),
+        unsubscribing=Unsubscribing(start, UnsubscribeTokens(pepper)),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck), holiday_finder),
         preview=CutoffPreview(start),
         restore=CutoffRestore(start, holiday_finder),
@@ -170,6 +174,16 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
     )
 
 
+def _renderer(settings: Settings, pepper: bytes) -> TemplateRenderer:
+    folder = templates_dir() / "notices"
+    if settings.public_url is None:
+        return TemplateRenderer(folder, settings.templates)
+    address, tokens = settings.public_url.rstrip("/"), UnsubscribeTokens(pepper)
+    return TemplateRenderer(
+        folder, settings.templates, lambda contact: f"{address}/unsubscribe/{tokens.of(contact)}"
+    )
+
+
 def _plan(start: StartUnitOfWork, renderer: Renderer) -> PlanDrafts:
     wording = Wording(renderer, sample_contexts)
     return PlanDrafts(start, read_deprecation, holiday_finder, wording)
@@ -181,7 +195,7 @@ def _unit_of_work(settings: Settings, engine: Engine, pepper: bytes) -> StartUni
 
 
 def _calendar_links(settings: Settings, pepper: bytes) -> CalendarLinks:
-    return CalendarLinks(pepper, settings.public_url)
+    return CalendarLinks(pepper, settings.public_url and settings.public_url.rstrip("/"))
 
 
 def _calendars(
@@ -196,6 +210,7 @@ def _mail_domain(settings: Settings) -> str:
 
 
 def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
+    signer = dkim_signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key)
     if settings.smtp_url is None:
         return None
     return SmtpMailer(
@@ -205,6 +220,7 @@ def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
         timeout=settings.smtp_timeout,
         final_timeout=settings.smtp_final_timeout,
         clock=clock,
+        signer=signer,
     )
 
 

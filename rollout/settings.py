@@ -20,7 +20,9 @@ from rollout.domain.errors import BadInput
 PREFIX = "ROLLOUT_"
 SHORTEST_TOKEN = 16
 # Scheme, host and port: paths are put behind it.
-_ORIGIN = re.compile(r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.ASCII)
+# What can stand in a header and in HTML as it is. Mail programs call no other scheme than https
+# (RFC 8058, section 3.1).
+_PUBLIC = re.compile(r"https://[a-z0-9.-]+(?::\d{1,5})?(?:/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
 
 
 def _default_data_dir() -> Path:
@@ -76,6 +78,19 @@ class Settings:
     mail_reply_to: str | None = _setting(
         None, "the Reply-To address of every notice, where people ask for more time"
     )
+    dkim_domain: str | None = _setting(
+        None,
+        "the domain in whose name messages are signed with DKIM; set all three, or none: signing is"
+        " then left to the mail server",
+    )
+    dkim_selector: str | None = _setting(
+        None, "where the public key is, in the DNS: `selector._domainkey.domain`"
+    )
+    dkim_key: str | None = _setting(
+        None,
+        "the private key in PEM, RSA or Ed25519; name its file in `ROLLOUT_DKIM_KEY_FILE`",
+        secret=True,
+    )
     bounce_domain: str | None = _setting(
         None,
         "the domain to which bounces come back, for each notice to an address of its own,"
@@ -104,8 +119,9 @@ class Settings:
     )
     public_url: str | None = _setting(
         None,
-        "the address at which people reach the web service, such as `https://rollout.example.com`,"
-        " for the links in notices; unset: notices have none",
+        "the https address at which people reach the web service, such as"
+        " `https://rollout.example.com`, for the links in notices: to switch optional ones off,"
+        " and to a calendar; unset: they have none",
     )
     web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
     gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
@@ -187,10 +203,17 @@ class Settings:
                 f"ROLLOUT_USAGE_TOKEN has less than {SHORTEST_TOKEN} characters: it can be guessed",
                 fix="make one with `openssl rand -hex 32`, or unset it",
             )
-        if self.public_url is not None and not _ORIGIN.fullmatch(self.public_url):
+        if self.public_url is not None and not _PUBLIC.fullmatch(self.public_url):
             raise BadInput(
-                f"ROLLOUT_PUBLIC_URL is {self.public_url!r}",
-                fix="write https://rollout.example.com, with no path and no slash at the end",
+                f"ROLLOUT_PUBLIC_URL is not an https address: {self.public_url!r}",
+                fix="write it like https://rollout.example.com, or https://example.com/rollout",
+            )
+        dkim = [self.dkim_domain, self.dkim_selector, self.dkim_key]
+        if None in dkim and any(given is not None for given in dkim):
+            raise BadInput(
+                "DKIM needs all of ROLLOUT_DKIM_DOMAIN, ROLLOUT_DKIM_SELECTOR and"
+                " ROLLOUT_DKIM_KEY_FILE",
+                fix="set all three, or none: signing is then left to the mail server",
             )
         if not self.production:
             return
@@ -214,9 +237,10 @@ def _resolve(variable: str, raw: str, known: Mapping[str, Any]) -> tuple[str, st
     if name.endswith("_file") and (base := name.removesuffix("_file")) in known:
         try:
             return base, Path(raw).read_text(encoding="utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise BadInput(
-                f"{variable}: cannot read {raw}: {error.strerror}",
+                f"{variable}: cannot read {raw}: {why}",
                 fix=f"name a file that this user may read, or set {variable.removesuffix('_FILE')}",
             ) from error
     raise BadInput(

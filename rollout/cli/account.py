@@ -42,7 +42,7 @@ def show(account_id: AccountId, as_json: AsJson = False) -> None:
     out.print(f"[bold]{escape(printable(found['account_id']))}[/]")
     say(f"{found['name']}, {found['timezone']}, {found['tier'] or 'no tier'}")
     for name, columns in (
-        ("contacts", ("email", "name", "role", "deliverability")),
+        ("contacts", ("email", "name", "role", "deliverability", "unsubscribed_at")),
         ("keys", ("key_id", "kind", "status", "label", "count", "last_seen")),
         ("dates", ("deprecation", "deadline", "cause", "reason", "set_at")),
     ):

@@ -28,6 +28,7 @@ class NoticeState(StrEnum):
 # Why an address is not written to.
 ADDRESS_DEAD = "the address was refused for good"
 COMPLAINED_OF = "its reader called our mail spam: only required notices are sent there"
+UNSUBSCRIBED = "its reader has switched optional notices off"
 
 # Nobody can complain of a message that did not arrive.
 ARRIVED = frozenset({NoticeState.DELIVERED, NoticeState.COMPLAINED})
@@ -67,6 +68,8 @@ class NoticeContext:
     """Everything a template may name. All instants are aware UTC; ``zone`` is the reader's."""
 
     recipient: str
+    contact_id: int
+    required: bool  # it is sent to whoever wants none, too
     account_id: str
     account_name: str
     keys: tuple[NoticeKey, ...]

@@ -19,6 +19,7 @@ from rollout.bootstrap import Rollout
 from rollout.domain.errors import Unavailable
 from rollout.web import api
 from rollout.web.calendar import CalendarDoor
+from rollout.web.unsubscribe import UnsubscribeDoor
 
 OK = "ok"
 
@@ -52,6 +53,7 @@ def make_app(rollout: Rollout) -> Starlette:
             Route("/metrics", metrics),
             Route("/calendar/{token}.ics", CalendarDoor(rollout).answer),
             *api.routes(rollout),
+            Route("/unsubscribe/{token}", UnsubscribeDoor(rollout).answer, methods=["GET", "POST"]),
         ]
     )
 

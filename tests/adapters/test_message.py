@@ -76,3 +76,20 @@ def test_a_sender_is_read_with_its_name(name: str) -> None:
 def test_a_subject_with_a_line_break_is_refused(end: str) -> None:
     with pytest.raises(ValueError, match="linefeed"):
         composed(Letter(f"harmless{end}Bcc: thief@evil.example", "", ""))
+
+
+def test_a_link_for_unsubscribing_is_one_that_mail_programs_post_to() -> None:
+    url = "https://rollout.example/unsubscribe/" + "7.abcdefghij234567" * 4
+    message = read(composed(Letter("", "", "", url)))
+
+    assert message["List-Unsubscribe"] == f"<{url}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert "List-Unsubscribe" not in read(composed(Letter("", "", "")))
+
+
+@pytest.mark.parametrize(
+    "more", ["\r\nBcc: thief@evil.example", ">, <mailto:a@evil.example", " ", "ü"]
+)
+def test_a_link_that_would_be_more_than_one_is_refused(more: str) -> None:
+    with pytest.raises(ValueError, match="not to be put into a header"):
+        composed(Letter("", "", "", f"https://rollout.example/{more}"))

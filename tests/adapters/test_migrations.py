@@ -18,6 +18,7 @@ ALTER TABLE notices DROP COLUMN resend, DROP COLUMN resent_at, DROP COLUMN not_a
                     DROP COLUMN letter;
 DROP INDEX ix_contacts_address;
 ALTER TABLE accounts DROP COLUMN calendar_version;
+ALTER TABLE contacts DROP COLUMN unsubscribed_at;
 UPDATE alembic_version SET version_num = '0004'
 """
 IN_EVERY_STATE = """

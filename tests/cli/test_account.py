@@ -50,7 +50,13 @@ def test_show_gives_programs_every_field(cli: CommandLine) -> None:
         *("contacts", "keys", "enrollments", "dates"),
     ]
     assert shown["contacts"] == [
-        {"email": "bob@beta.example", "name": "Bob", "role": "admin", "deliverability": "ok"}
+        {
+            "email": "bob@beta.example",
+            "name": "Bob",
+            "role": "admin",
+            "deliverability": "ok",
+            "unsubscribed_at": None,
+        }
     ]
     assert shown["keys"] == [
         {

@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 from rollout.domain.errors import BadRows
+from rollout.domain.unsubscribe import UnsubscribeTokens
+from rollout.services.notices.unsubscribing import Unsubscribing
 from rollout.testing import ACCEPTED, NO_LINE, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
 from tests.support.campaign import GRACE, RETURN_PATHS, Campaign
 from tests.support.cast import NOW, PLAN
@@ -217,3 +219,17 @@ def test_where_several_cannot_be_put_into_one_each_is_sent_and_a_plan_is_refused
     with pytest.raises(BadRows) as refusal:
         campaign.plan.apply(PLAN, "plan.yaml", "olga")
     assert "several messages to one person cannot be put into one letter" in str(refusal.value.rows)
+
+
+def test_a_wish_of_its_reader_holds_for_every_account(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    tokens = UnsubscribeTokens(b"k" * 32)
+    ((contact_id,),) = campaign.rows("SELECT contact_id FROM contacts WHERE account_id = 'hermit'")
+    Unsubscribing(campaign.start, tokens).switch(tokens.of(contact_id), wanted=False)
+    campaign.live(FINAL)
+
+    assert to_ann(campaign) == to_ann(campaign, "reminder") == of_all("skipped")
+    assert to_ann(campaign, "final-warning") == of_all("sent")  # that one is required
+    assert [sent.to.lower() for sent in mailer.sent].count(ANN) == 1

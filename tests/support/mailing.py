@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from rollout.adapters.mail.dkim import DkimSigner
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.services.ports import Letter, Receipt
 from tests.support.smtp_server import SmtpServer
@@ -19,7 +20,13 @@ class StoppedClock:
         return 0.0
 
 
-def mailer(url: str, *, timeout: float = 10, final_timeout: float = 10) -> SmtpMailer:
+def mailer(
+    url: str,
+    *,
+    timeout: float = 10,
+    final_timeout: float = 10,
+    signer: DkimSigner | None = None,
+) -> SmtpMailer:
     return SmtpMailer(
         url,
         sender="Rollout <rollout@platform.example>",
@@ -27,6 +34,7 @@ def mailer(url: str, *, timeout: float = 10, final_timeout: float = 10) -> SmtpM
         timeout=timeout,
         final_timeout=final_timeout,
         clock=StoppedClock(),
+        signer=signer,
     )
 
 

@@ -19,10 +19,10 @@ from rollout.domain.usage import Coverage, judge_usage, most_used
 MAX_CALLERS = 10  # a message that lists more is not read
 
 PEOPLE = """
-SELECT n.notice_id, n.deadline, n.schedule_version, e.enrollment_id, e.deprecation, e.state,
-       a.account_id, a.name AS account_name, a.calendar_version, coalesce(c.name, '') AS recipient,
-       coalesce(c.timezone, a.timezone) AS zone, coalesce(c.locale, a.locale) AS locale,
-       s.reason, b.deadline AS previous_deadline
+SELECT n.notice_id, n.contact_id, n.required, n.deadline, n.schedule_version, e.enrollment_id,
+       e.deprecation, e.state, a.account_id, a.name AS account_name, a.calendar_version,
+       coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
+       coalesce(c.locale, a.locale) AS locale, s.reason, b.deadline AS previous_deadline
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN accounts a USING (account_id)
   JOIN contacts c USING (contact_id)
   LEFT JOIN schedules s ON (s.enrollment_id, s.schedule_version)
@@ -32,11 +32,12 @@ SELECT n.notice_id, n.deadline, n.schedule_version, e.enrollment_id, e.deprecati
  WHERE n.notice_id = ANY(:ids)
 """
 FORESEEN = """
-SELECT c.contact_id AS notice_id, CAST(:now AS timestamptz) AS deadline,
-       CAST(NULL AS bigint) AS enrollment_id, :deprecation AS deprecation, a.account_id,
-       a.name AS account_name, a.calendar_version, coalesce(c.name, '') AS recipient,
-       coalesce(c.timezone, a.timezone) AS zone, coalesce(c.locale, a.locale) AS locale,
-       NULL AS reason, CAST(NULL AS timestamptz) AS previous_deadline
+SELECT c.contact_id AS notice_id, c.contact_id, false AS required,
+       CAST(:now AS timestamptz) AS deadline, CAST(NULL AS bigint) AS enrollment_id,
+       :deprecation AS deprecation, a.account_id, a.name AS account_name, a.calendar_version,
+       coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
+       coalesce(c.locale, a.locale) AS locale, NULL AS reason,
+       CAST(NULL AS timestamptz) AS previous_deadline
   FROM accounts a JOIN contacts c USING (account_id) WHERE a.account_id = ANY(:accounts)
  ORDER BY a.account_id, c.contact_id
 """
@@ -104,6 +105,8 @@ class NoticeContexts:
             shown = tuple(_key(row, document, coverage, now) for row in keys[person.account_id])
             contexts[person.notice_id] = NoticeContext(
                 recipient=person.recipient,
+                contact_id=person.contact_id,
+                required=person.required,
                 account_id=person.account_id,
                 account_name=person.account_name,
                 keys=shown,

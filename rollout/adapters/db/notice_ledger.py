@@ -47,7 +47,7 @@ SELECT address, array_agg(at ORDER BY at) AS at FROM (
 """
 
 # A warning is out of date once its schedule has moved or its account left; what follows the
-# cutoff is out of date once the key is back.
+# cutoff is out of date once the key is back. A wish of its reader may be younger than the row.
 BEGIN = """
 UPDATE notices n SET state = 'sending', attempts = attempts + 1,
        leased_until = rollout_instant() + :length
@@ -57,6 +57,8 @@ UPDATE notices n SET state = 'sending', attempts = attempts + 1,
    AND e.enrollment_id = n.enrollment_id AND e.schedule_version = n.schedule_version
    AND e.state <> 'exempt' AND (e.state <> 'cut' OR n.due_at >= n.deadline)
    AND (n.not_after IS NULL OR n.not_after >= rollout_now())
+   AND (n.required OR NOT EXISTS (SELECT 1 FROM contacts c WHERE c.contact_id = n.contact_id
+                                   AND c.unsubscribed_at IS NOT NULL))
 RETURNING n.notice_id
 """
 

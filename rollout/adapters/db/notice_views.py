@@ -58,7 +58,8 @@ SELECT e.deadline, e.zone, c.cut_at,
        sum(p.people) AS people, sum(p.willing) AS willing
   FROM enrollments e
   JOIN (SELECT account_id, count(*) FILTER (WHERE deliverability <> 'bounced') AS people,
-               count(*) FILTER (WHERE deliverability = 'ok') AS willing
+               count(*) FILTER (WHERE deliverability = 'ok' AND unsubscribed_at IS NULL)
+                 AS willing
           FROM contacts GROUP BY account_id) p USING (account_id)
   LEFT JOIN LATERAL (
        SELECT max(cut_at) AS cut_at FROM cutoffs WHERE e.state = 'cut'

@@ -14,7 +14,12 @@ from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import SKIPPED
 from rollout.domain.account_calendar import CalendarLinks
-from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, NoticeContext
+from rollout.domain.notices import (
+    ADDRESS_DEAD,
+    COMPLAINED_OF,
+    UNSUBSCRIBED,
+    NoticeContext,
+)
 from rollout.domain.plan import Step
 from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening
 
@@ -82,8 +87,10 @@ SELECT n.enrollment_id, c.contact_id, :step, :template, :required, :resend, e.sc
  CROSS JOIN LATERAL (
        SELECT coalesce(n.skipped,
                        CASE WHEN c.deliverability = 'bounced' THEN :address_dead
-                            WHEN c.deliverability = 'complained' AND NOT :required
-                            THEN :complained_of END) AS reason) unwanted
+                            WHEN :required THEN NULL
+                            WHEN c.deliverability = 'complained' THEN :complained_of
+                            WHEN c.unsubscribed_at IS NOT NULL THEN :unsubscribed
+                            END) AS reason) unwanted
 ON CONFLICT (enrollment_id, contact_id, step, schedule_version) DO NOTHING
 """
 
@@ -187,6 +194,7 @@ class SqlNotices:
                 **_opening(opening),
                 "address_dead": ADDRESS_DEAD,
                 "complained_of": COMPLAINED_OF,
+                "unsubscribed": UNSUBSCRIBED,
             },
         )
         return result.rowcount

@@ -23,8 +23,8 @@ SELECT key_id, kind, status, label, u.count, u.last_seen FROM keys
   LEFT JOIN key_usage u USING (key_id) WHERE account_id = :account_id ORDER BY key_id
 """
 CONTACTS = """
-SELECT email, name, role, deliverability FROM contacts WHERE account_id = :account_id
- ORDER BY email
+SELECT email, name, role, deliverability, unsubscribed_at FROM contacts
+ WHERE account_id = :account_id ORDER BY email
 """
 ENROLLMENTS = """
 SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,

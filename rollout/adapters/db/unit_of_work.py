@@ -23,6 +23,7 @@ from rollout.adapters.db.inventory import SqlInventory
 from rollout.adapters.db.notice_ledger import SqlNoticeLedger
 from rollout.adapters.db.notice_views import SqlNoticeViews
 from rollout.adapters.db.notices import SqlNotices
+from rollout.adapters.db.optional_mail import SqlOptionalMail
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.reports import SqlReports
 from rollout.adapters.db.usage import SqlUsage
@@ -60,6 +61,7 @@ class SqlUnitOfWork:
         self.notice_views = SqlNoticeViews(self._connection)
         self.reports = SqlReports(self._connection)
         self.calendars = SqlCalendars(self._connection)
+        self.optional_mail = SqlOptionalMail(self._connection)
         self.cutoff = SqlCutoff(self._connection)
         self.enforcement = SqlEnforcement(self._connection)
         self.audit = SqlAudit(self._connection)

@@ -38,6 +38,7 @@ def compose(
         "From": sender,
         "To": to,
         **({"Reply-To": reply_to} if reply_to else {}),
+        **_unsubscribe(letter.unsubscribe_url),
         "Subject": letter.subject,
         "Date": format_datetime(date),
         "Message-ID": message_id,
@@ -56,11 +57,23 @@ def compose(
     )
 
 
+def _unsubscribe(url: str | None) -> dict[str, str]:
+    """Return what makes a mail program show a button, and press it: RFC 2369 and RFC 8058."""
+    if url is None:
+        return {}
+    if not url.isascii() or set(url) & set("<> "):
+        raise ValueError(f"not to be put into a header: {url!r}")
+    return {
+        "List-Unsubscribe": f"<{url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
 def _header(name: str, value: str | Address, *, utf8: bool) -> bytes:
     text = str(value)
     if text.isascii() and text.isprintable():  # stands there as it is
         line = f"{name}: {text}"
-        if len(line) > _LINE:
+        if len(line) > _LINE and " " in text:  # an address stays beside its name
             lines = wrap(line, _LINE - 1, break_long_words=False, break_on_hyphens=False)
             line = "\r\n ".join(lines)
         return line.encode() + b"\r\n"

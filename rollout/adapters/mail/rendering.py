@@ -36,7 +36,7 @@ SUBJECT, TEXT, HTML = PARTS = ("subject.txt", "body.txt", "body.html")
 
 # The subject is rendered first; the bodies may name it, so that all three state the same fact.
 NAMES = frozenset(field.name for field in fields(NoticeContext)) | {
-    *("subject", "language", "direction", "letters")
+    *("subject", "language", "direction", "letters", "unsubscribe_url")
 }
 # What calendars say of a date is worded like notices, and by the same catalogues.
 CALENDAR = "_calendar"
@@ -52,7 +52,14 @@ class TemplateRenderer:
     text of a catalogue in its ``_locale``.
     """
 
-    def __init__(self, folder: Path, overrides: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        overrides: Path | None = None,
+        unsubscribe_url: Callable[[int], str] | None = None,
+    ) -> None:
+        """Take folders, and what makes the link by which a contact switches optional mail off."""
+        self._unsubscribe_url = unsubscribe_url
         self._folders = (folder,) if overrides is None else (overrides, folder)
         self._languages = Languages(self._folders)
         self._filters = make_filters(self._languages)
@@ -90,6 +97,7 @@ class TemplateRenderer:
         """Render; raise ``BadInput`` that names the file, the line and what is wrong there."""
         language = self._languages.of(context.locale)
         values = _values(context, language)
+        values["unsubscribe_url"] = unsubscribe_url = self._unsubscribe(context)
         subject = self._render(f"{template}/{SUBJECT}", language, values, str.strip)
         if len(subject.splitlines()) != 1:
             raise BadInput(f"{template}/{SUBJECT}: a subject is one line of text, not {subject!r}")
@@ -98,6 +106,7 @@ class TemplateRenderer:
             subject=values["subject"],
             text=self._render(f"{template}/{TEXT}", language, values, fill),
             html=self._render(f"{template}/{HTML}", language, values, self._inliner.inline),
+            unsubscribe_url=unsubscribe_url or None,
         )
 
     def together(self, letters: Sequence[Letter], locale: str) -> Letter:
@@ -134,6 +143,12 @@ class TemplateRenderer:
         values = _values(replace(calendar, dates=()), language)
         name = self._render(f"{CALENDAR}/name.txt", language, values, str.strip)
         return one_line(name, _SUBJECT_LIMIT, keep=ISOLATES)
+
+    def _unsubscribe(self, context: NoticeContext) -> str:
+        """Return the link; empty where the message is required, or there are no links."""
+        if context.required or self._unsubscribe_url is None:
+            return ""
+        return self._unsubscribe_url(context.contact_id)
 
     def _render(
         self,

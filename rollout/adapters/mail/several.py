@@ -20,11 +20,13 @@ _END = re.compile(r"(?=</body>)", re.IGNORECASE)
 def together(letters: Sequence[Letter], *, subject: str, text: str, html: str) -> Letter:
     """Return a letter of a list, which ``text`` and ``html`` are, and the first few letters."""
     whole = letters[:WHOLE]
+    links = [letter.unsubscribe_url for letter in letters]
     bodies = "\n".join(_body(letter.html) for letter in whole)
     return Letter(
         subject=subject,
         text=_RULE.join([text.rstrip("\n"), *(letter.text for letter in whole)]),
         html=_END.sub(lambda _: bodies, html, count=1),
+        unsubscribe_url=None if None in links else links[0],  # each leads to the same reader
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from email.headerregistry import Address
 
 from rollout.adapters.mail.addresses import own, recipient
+from rollout.adapters.mail.dkim import DkimSigner
 from rollout.adapters.mail.message import compose
 from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_url
@@ -48,6 +49,7 @@ class _Office:
     timeout: float
     final_timeout: float
     clock: Clock
+    signer: DkimSigner | None
 
 
 class SmtpMailer:
@@ -62,11 +64,12 @@ class SmtpMailer:
         timeout: float,
         final_timeout: float,
         clock: Clock,
+        signer: DkimSigner | None = None,
     ) -> None:
         """Read the settings; raise ``BadInput`` for one that cannot be used.
 
         ``timeout`` and ``final_timeout`` are seconds: for each reply, and for the one after the
-        final dot. The clock only dates the letters.
+        final dot. The clock only dates the letters. Without a signer, DKIM is left to the server.
         """
         self._office = _Office(
             server=parse_smtp_url(url),
@@ -75,6 +78,7 @@ class SmtpMailer:
             timeout=timeout,
             final_timeout=final_timeout,
             clock=clock,
+            signer=signer,
         )
 
     @contextmanager
@@ -137,15 +141,17 @@ class _Session:
             self._drop()
 
     def _compose(self, letter: Letter, to: Address, message_id: str) -> bytes:
-        office = self._office
+        office, now = self._office, self._office.clock.now()
         data = compose(
             letter,
             sender=office.sender,
             reply_to=office.reply_to,
             to=to,
             message_id=message_id,
-            date=office.clock.now(),
+            date=now,
         )
+        if office.signer:
+            data = office.signer.sign(data, now)
         return data.replace(b"\r\n.", b"\r\n..")  # RFC 5321, section 4.5.2
 
     def _begin(

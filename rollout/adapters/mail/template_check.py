@@ -10,6 +10,7 @@ from itertools import product
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
+from rollout.domain.unsubscribe import NOBODY
 from rollout.domain.usage import Usage
 from rollout.services.ports import Letter, Renderer
 
@@ -28,6 +29,8 @@ def sample_context(
     in_use = usage is Usage.IN_USE
     return NoticeContext(
         recipient="dev@acme.example",
+        contact_id=NOBODY,
+        required=False,
         account_id="acme-123",
         account_name="Acme",
         keys=(
@@ -113,6 +116,7 @@ def sample_contexts() -> Iterator[NoticeContext]:
     for usage in Usage:
         yield sample_context(usage)
         yield sample_context(usage, before=timedelta(days=-1))
+    yield replace(sample_context(), required=True)
     bare = replace(sample_context(), previous_deadline=None, reason=None, callers=())
     yield replace(bare, calendar_url=None)
     yield replace(bare, account_name=HOSTILE, reason=HOSTILE, recipient=HOSTILE)

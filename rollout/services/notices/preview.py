@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rollout.domain.errors import NotFound, Refused
+from rollout.domain.unsubscribe import NOBODY
 from rollout.services.plan.dates import locked
 from rollout.services.ports import Letter, Renderer, StartUnitOfWork
 from rollout.services.ports.notices import NewNotice
@@ -34,6 +35,8 @@ class NoticePreview:
             if not rows:
                 raise Refused(f"account {account_id} has no contact: nobody would be written to")
             contexts = uow.notices.contexts(list(rows), uow.now())
+        # Its link is to be seen, and must not switch anything off: a test message is clicked at.
+        contexts = {id_: replace(of, contact_id=NOBODY) for id_, of in contexts.items()}
         return [
             (email, self._renderer.render(found.template, contexts[notice_id]))
             for notice_id, email in rows.items()

@@ -19,6 +19,7 @@ class Letter:
     subject: str
     text: str
     html: str
+    unsubscribe_url: str | None = None  # where its reader switches such messages off, by one POST
 
 
 class Renderer(Protocol):

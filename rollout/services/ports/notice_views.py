@@ -46,7 +46,7 @@ class SameDates:
     cut_at: datetime | None
     told_until: datetime | None
     people: int  # whose address is not known to be dead
-    willing: int  # of those, who did not complain
+    willing: int  # of those, who neither complained nor unsubscribed
 
 
 @dataclass(frozen=True, slots=True)

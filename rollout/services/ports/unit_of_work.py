@@ -17,6 +17,7 @@ from rollout.services.ports.inventory import InventoryRepository
 from rollout.services.ports.notice_ledger import NoticeLedger
 from rollout.services.ports.notice_views import NoticeViews
 from rollout.services.ports.notices import NoticesRepository
+from rollout.services.ports.optional_mail import OptionalMailRepository
 from rollout.services.ports.plan import PlanRepository
 from rollout.services.ports.reports import ReportsRepository
 from rollout.services.ports.usage import UsageRepository
@@ -58,6 +59,9 @@ class UnitOfWork(Protocol):
 
     @property
     def calendars(self) -> CalendarRepository: ...
+
+    @property
+    def optional_mail(self) -> OptionalMailRepository: ...
 
     @property
     def cutoff(self) -> CutoffRepository: ...

@@ -47,6 +47,7 @@ contacts = Table(
     # ok until proven otherwise; bounced: the address itself was refused for good; complained: its
     # reader called our mail spam, so it works
     Column("deliverability", Text, nullable=False, server_default="ok"),
+    Column("unsubscribed_at", instant),  # only required notices are wanted
     UniqueConstraint("account_id", "email"),
     CheckConstraint("deliverability IN ('ok', 'bounced', 'complained')", name="deliverability"),
     Index("ix_contacts_address", text("lower(email)")),

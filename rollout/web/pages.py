@@ -1,0 +1,57 @@
+"""Pages for readers who have no sign-in: plain HTML in their own language, nothing else fetched."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from rollout.adapters.mail.languages import SOURCE, Language, Languages
+from rollout.adapters.mail.texts import install_texts
+from rollout.adapters.resources import templates_dir
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",  # the address of the page is all that it takes to act
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+
+
+class Pages:
+    """Renders the pages of ``templates/web`` with the texts of the notices' catalogues."""
+
+    def __init__(self, overrides: Path | None = None) -> None:
+        """Take the operator's own folder, whose texts go before the shipped ones."""
+        shipped = templates_dir()
+        notices = shipped / "notices"
+        self._languages = Languages((notices,) if overrides is None else (overrides, notices))
+        self._loader = FileSystemLoader(shipped / "web")
+        self._environment = cache(self._make_environment)
+
+    def page(
+        self, name: str, *, locale: str = SOURCE, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """Return a page in the language of a locale."""
+        language = self._languages.of(locale)
+        template = self._environment(language).get_template(name)
+        html = template.render(language=language.tag, direction=language.direction, **values)
+        return HTMLResponse(html, status, HEADERS)
+
+    def _make_environment(self, language: Language) -> Environment:
+        environment = Environment(
+            loader=self._loader,
+            undefined=StrictUndefined,
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        environment.policies["ext.i18n.trimmed"] = True
+        install_texts(environment, language.texts)
+        return environment
