@@ -70,8 +70,6 @@ from rollout.services.usage.questions import UsageQuestions
 from rollout.services.usage.uploading import UsageUploads
 from rollout.settings import Settings
 
-CLOCK = SystemClock()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
@@ -133,11 +131,11 @@ def bootstrap(settings: Settings, *, database_may_be_down: bool = False) -> Iter
 
 
 def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: str) -> Rollout:
-    pepper = load_pepper(settings.pepper, settings.data_dir)
+    clock, pepper = SystemClock(), load_pepper(settings.pepper, settings.data_dir)
     start, renderer = _unit_of_work(settings, engine, pepper), _renderer(settings, pepper)
     return Rollout(
         settings=settings,
-        clock=CLOCK,
+        clock=clock,
         engine=engine,
         redis=client,
         redis_url=redis_url,
@@ -157,7 +155,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         scheduling=NoticeScheduling(start, holiday_finder),
-        delivery=_delivery(settings, start, renderer, CLOCK, pepper),
+        delivery=_delivery(settings, start, renderer, clock, pepper),
         reports=MailReports(start, read_mail, _return_paths(settings, pepper)),
         unsubscribing=Unsubscribing(start, UnsubscribeTokens(pepper)),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck), holiday_finder),
@@ -165,9 +163,9 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         restore=CutoffRestore(start, holiday_finder),
         notice_preview=NoticePreview(start, renderer),
         notice_overview=NoticeOverview(start),
-        notice_trial=_trial(settings, start, renderer, CLOCK),
+        notice_trial=_trial(settings, start, renderer, clock),
         enforcement=Enforcement(start, ValkeyVerdictStore(client)),
-        timekeeping=Timekeeping(start, CLOCK),
+        timekeeping=Timekeeping(start, clock),
         calendars=_calendars(settings, start, renderer, pepper),
         queries=SqlQueries(engine),
         pepper=pepper,

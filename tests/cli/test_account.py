@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -318,6 +319,15 @@ def test_calendar_without_a_public_address_shows_the_path_and_says_what_to_set(
 
     assert re.fullmatch(r"/calendar/YWNtZQ\.[\w-]{16}\.ics\n", shown.stdout)
     assert "set ROLLOUT_PUBLIC_URL" in shown.complaint
+
+
+def test_an_account_that_is_imported_again_keeps_its_link(cli: CommandLine, tmp_path: Path) -> None:
+    renewed = cli("account", "calendar", "acme", "--renew").stdout
+    file = tmp_path / "accounts.csv"
+    file.write_text("account_id,name,timezone,locale,tier\nacme,Acme,Europe/Paris,fr,gold\n")
+
+    assert cli("import", "accounts", file).code == 0
+    assert cli("account", "calendar", "acme").stdout == renewed
 
 
 @pytest.mark.parametrize("option", [(), ("--renew",)])
