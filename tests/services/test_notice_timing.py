@@ -177,6 +177,22 @@ def test_a_last_warning_that_runs_late_moves_the_deadline_by_a_fact(
     assert campaign.broken() == []
 
 
+def test_where_nobody_was_told_at_all_a_late_beginning_gives_everybody_the_whole_notice(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin()
+    late = DEADLINE - DAY  # not one worker until then
+    campaign.work(late)
+
+    moved = deadlines(campaign)["acme"]
+    assert moved - late >= 14 * DAY
+    assert [sent.letter.subject for sent in mailer.sent if sent.to == ANN] == [
+        "API keys of Acme Inc stop working in 21 days: 8 March 2027, 16:00 (Europe/Berlin)"
+    ]
+    campaign.live(moved)
+    assert campaign.rows("SELECT status FROM keys WHERE key_id = 'k-acme-1'") == [("disabled",)]
+
+
 def test_nothing_is_cut_while_a_due_warning_is_not_written(campaign: Campaign) -> None:
     campaign.begin()
     campaign.live(FINAL - DAY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from rollout.domain.audit import ROLLOUT
@@ -20,6 +20,7 @@ from rollout.services.ports.notices import DueEnrollment, NewNotice
 from rollout.services.reading_hours import when_open
 
 BATCH = 1_000
+LONG_WEEKEND = timedelta(days=4)  # for which a first warning may wait in its reader's own hours
 
 
 class NoticeScheduling:
@@ -66,11 +67,16 @@ class NoticeScheduling:
     def _move(
         self, uow: UnitOfWork, document: Deprecation, enrollment: DueEnrollment, now: datetime
     ) -> None:
-        """Give an account more time, since its last warning comes too late for its date."""
-        calendar = document.calendar
+        """Give an account more time, since its last warning comes too late for its date.
+
+        Where nobody has been told anything yet, that is the time of a first warning.
+        """
+        calendar, lead = document.calendar, document.spacing
+        if not uow.notices.anybody_told(enrollment.enrollment_id):
+            lead = max(lead, document.guards.min_notice + LONG_WEEKEND)
         (planned,) = uow.plan.lock_enrollments(enrollment.account_id, document.name)
         deadline = deadline_after(
-            calendar, now + document.spacing, planned.zone, self._holidays(calendar.holidays)
+            calendar, now + lead, planned.zone, self._holidays(calendar.holidays)
         )
         change_date(
             uow, document, Change(planned, deadline, planned.cohort, "late", TOLD_LATE, ROLLOUT)
