@@ -114,3 +114,17 @@ def test_where_nobody_is_left_nobody_is_written_to(campaign: Campaign, mailer: F
 
     assert states(campaign) == {ART: "bounced"}
     assert campaign.rows("SELECT 1 FROM facts WHERE action = 'notice.escalated'") == []
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_who_has_switched_off_what_is_optional_stands_in_only_for_what_is_not(
+    campaign: Campaign, mailer: FakeMailer, *, required: bool
+) -> None:
+    step = f"before: 30d, to: developer, required: {str(required).lower()}}}"
+    campaign.begin(PLAN.replace("before: 30d}", step))
+    campaign.live(REMINDER - DAY)
+    mailer.plan(ART, REFUSED)
+    campaign.run("UPDATE contacts SET unsubscribed_at = now() WHERE email = :ann", ann=ANN)
+    campaign.work(REMINDER)
+
+    assert states(campaign) == ({ART: "bounced", ANN: "sent"} if required else {ART: "bounced"})

@@ -118,6 +118,7 @@ WITH others AS (
          n.due_at, rollout_now(), n.not_after
     FROM notices n JOIN enrollments e USING (enrollment_id, schedule_version)
     JOIN contacts c ON c.account_id = e.account_id AND c.deliverability = 'ok'
+         AND (n.required OR c.unsubscribed_at IS NULL)
    WHERE n.notice_id = :id AND n.state IN ('bounced', 'dead') AND e.state <> 'exempt'
      AND NOT EXISTS (SELECT 1 FROM notices o
           WHERE (o.enrollment_id, o.step, o.schedule_version)

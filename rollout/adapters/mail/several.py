@@ -20,14 +20,19 @@ _END = re.compile(r"(?=</body>)", re.IGNORECASE)
 def together(letters: Sequence[Letter], *, subject: str, text: str, html: str) -> Letter:
     """Return a letter of a list, which ``text`` and ``html`` are, and the first few letters."""
     whole = letters[:WHOLE]
-    links = [letter.unsubscribe_url for letter in letters]
     bodies = "\n".join(_body(letter.html) for letter in whole)
     return Letter(
         subject=subject,
         text=_RULE.join([text.rstrip("\n"), *(letter.text for letter in whole)]),
         html=_END.sub(lambda _: bodies, html, count=1),
-        unsubscribe_url=None if None in links else links[0],  # each leads to the same reader
+        unsubscribe_url=_unsubscribe_url(letters),
     )
+
+
+def _unsubscribe_url(letters: Sequence[Letter]) -> str | None:
+    """Return a link that stands for all, as they go to one address; none if one is required."""
+    links = [letter.unsubscribe_url for letter in letters]
+    return None if None in links else links[0]
 
 
 def _body(html: str) -> str:

@@ -34,14 +34,14 @@ class Unsubscribing:
             return None
         with self._start() as uow:
             reader = uow.optional_mail.reader(contact_id)
-            if reader is None or reader.wanted is wanted:
-                return reader
-            if wanted:
-                uow.optional_mail.resubscribe(reader)
-            else:
-                uow.optional_mail.unsubscribe(reader)
-            action = "contact.resubscribed" if wanted else "contact.unsubscribed"
-            data = {"contact_id": reader.contact_id, "recipient": reader.email}
-            uow.audit.append([Fact(ROLLOUT, action, f"account:{reader.account_id}", BY_LINK, data)])
-            uow.commit()
+            if reader is None:
+                return None
+            mail = uow.optional_mail
+            changed = mail.resubscribe(reader) if wanted else mail.unsubscribe(reader)
+            if changed:
+                action = "contact.resubscribed" if wanted else "contact.unsubscribed"
+                data = {"recipient": reader.email}
+                facts = [Fact(ROLLOUT, action, f"account:{a}", BY_LINK, data) for a in changed]
+                uow.audit.append(facts)
+                uow.commit()
         return replace(reader, wanted=wanted)
