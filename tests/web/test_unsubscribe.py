@@ -68,7 +68,7 @@ def settings(
         redis_url=servers.redis_url,
         data_dir=tmp_path,
         smtp_url=server.url,
-        public_url="https://rollout.example",
+        public_url="https://rollout.example/x/",
         pepper="k" * 32,
     )
 
@@ -112,7 +112,7 @@ class Post:
     def link(self, to: str) -> str:
         """The path of the link in the last mail to somebody."""
         url = str(self.last(to).message["List-Unsubscribe"]).strip("<>")
-        return url.removeprefix("https://rollout.example")
+        return url.removeprefix("https://rollout.example/x")
 
 
 def notice(campaign: Campaign, to: str, step: str) -> tuple[Any, ...]:
@@ -140,7 +140,7 @@ def test_an_optional_message_carries_link_and_headers_and_a_required_one_says_wh
 ) -> None:
     post.work()
     message, text = post.last(ANN).message, post.last(ANN).part("plain")
-    url = "https://rollout.example" + post.link(ANN)
+    url = "https://rollout.example/x" + post.link(ANN)
 
     assert message["List-Unsubscribe"] == f"<{url}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -171,7 +171,7 @@ def test_without_a_public_address_there_is_neither_link_nor_header(
 def test_the_link_of_a_test_message_is_seen_and_does_nothing(
     post: Post, cli: CommandLine, server: SmtpServer, web: Web
 ) -> None:
-    ours = {"public_url": "https://rollout.example", "pepper": "k" * 32}
+    ours = {"public_url": "https://rollout.example/x", "pepper": "k" * 32}
     command = ("notice", "send-test", "reminder", "--account", "beta", "--to", "me@test.example")
     done = cli(*command, smtp_url=server.url, test_recipients="@test.example", **ours)
     assert done.code == 0, done.stderr
@@ -391,12 +391,14 @@ def test_an_address_of_two_accounts_has_one_letter_one_button_and_one_wish(
     post.campaign.run("UPDATE contacts SET email = 'BOB@beta.example' WHERE email = :art", art=ART)
     post.work()
     letters = [mail for mail in server.received if mail.recipient.lower() == BOB]
-    links = set(re.findall(r"https://rollout.example(/unsubscribe/\S+)", letters[0].part("plain")))
+    links = set(
+        re.findall(r"https://rollout.example/x(/unsubscribe/\S+)", letters[0].part("plain"))
+    )
 
     assert (len(letters), len(links)) == (1, 2)
     button = str(letters[0].message["List-Unsubscribe"]).strip("<>")
-    assert button.removeprefix("https://rollout.example") in links
-    web.ask("POST", button.removeprefix("https://rollout.example"), data=ONE_CLICK)
+    assert button.removeprefix("https://rollout.example/x") in links
+    web.ask("POST", button.removeprefix("https://rollout.example/x"), data=ONE_CLICK)
     assert all(OFF in web.ask("GET", link).text for link in links)
     assert [subject for _, subject, _ in facts(post.campaign)] == ["account:acme", "account:beta"]
     web.ask("POST", links.pop(), data={"switch": "on"})

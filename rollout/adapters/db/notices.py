@@ -14,12 +14,7 @@ from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import SKIPPED
 from rollout.domain.account_calendar import CalendarLinks
-from rollout.domain.notices import (
-    ADDRESS_DEAD,
-    COMPLAINED_OF,
-    UNSUBSCRIBED,
-    NoticeContext,
-)
+from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, UNSUBSCRIBED, NoticeContext
 from rollout.domain.plan import Step
 from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening
 
