@@ -31,7 +31,7 @@ from tests.support.unruly_smtp import PATIENCE, WAYS, Mischief, UnrulyServer, me
 
 pytestmark = pytest.mark.fault
 
-LETTERS = int(os.environ.get("ROLLOUT_FAULT_LETTERS", "2000"))
+LETTERS = int(os.environ.get("ROLLOUT_FAULT_LETTERS", "1000"))
 SEED = os.environ.get("ROLLOUT_FAULT_SEED") or str(random.randrange(10**6))
 SENDERS = 3  # at a time
 RANDOM_KILLS = 4
