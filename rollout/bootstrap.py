@@ -40,8 +40,8 @@ from rollout.adapters.usage_stream import ValkeyUsageStream
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.clock import Clock
 from rollout.domain.errors import BadInput, Refused, Unavailable
-from rollout.domain.return_path import ReturnPaths
-from rollout.domain.unsubscribe import UnsubscribeTokens
+from rollout.domain.notices.return_path import ReturnPaths
+from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.services.account_calendar import AccountCalendars
 from rollout.services.audit import Audit
 from rollout.services.cutoff.preview import CutoffPreview

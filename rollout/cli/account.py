@@ -21,7 +21,7 @@ from rollout.cli.options import (
 )
 from rollout.cli.output import err, out, print_json, print_list, printable, say
 from rollout.cli.session import open_rollout
-from rollout.domain.untold import NEW_ADDRESS
+from rollout.domain.notices.untold import NEW_ADDRESS
 
 account = typer.Typer(help="Show, extend, hold or restore one account.", no_args_is_help=True)
 

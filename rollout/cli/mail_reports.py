@@ -9,7 +9,7 @@ import typer
 from rollout.cli.options import AsJson
 from rollout.cli.output import TABLE_ROWS, print_first, print_json, say
 from rollout.cli.session import open_rollout
-from rollout.domain.delivery import ReportKind
+from rollout.domain.notices.delivery import ReportKind
 
 COLUMNS = ("report_id", "taken_at", "kind", "recipient", "status", "account_id", "notice_id")
 

@@ -13,7 +13,7 @@ from rollout.cli.options import AsJson, InCohort, InDeprecation, parse_cohort
 from rollout.cli.output import TABLE_ROWS, err, out, print_first, print_json, print_list
 from rollout.cli.session import open_rollout
 from rollout.domain.notices import NoticeState
-from rollout.domain.untold import Act, Untold
+from rollout.domain.notices.untold import Act, Untold
 from rollout.services.notices.overview import StepCounts
 from rollout.services.ports.notice_views import NearEnrollment
 

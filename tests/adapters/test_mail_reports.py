@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rollout.adapters.mail.reports import is_mail, read_mail
 from rollout.adapters.mail.reports.parsing import LONGEST
-from rollout.domain.delivery import Report, ReportKind
+from rollout.domain.notices.delivery import Report, ReportKind
 
 BOUNCED, DELAYED, DELIVERED, COMPLAINED, AUTO_REPLY, ANSWER, UNKNOWN = ReportKind
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollout.domain.delivery import Reach, unreachable
+from rollout.domain.notices.delivery import Reach, unreachable
 from rollout.testing import FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.cast import NOW

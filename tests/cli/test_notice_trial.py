@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rollout.domain.guests import GuestList
+from rollout.domain.notices.guests import GuestList
 from tests.support.campaign import Campaign
 from tests.support.command_line import CommandLine, Done
 from tests.support.database import digests

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rollout.adapters.deprecation_file import read_deprecation
-from rollout.domain.ahead import steps_ahead
+from rollout.domain.notices.ahead import steps_ahead
 from tests.support.cast import PLAN
 
 DEADLINE = datetime(2027, 2, 16, 16, 0, tzinfo=UTC)

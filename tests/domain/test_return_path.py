@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.domain.return_path import ReturnPaths
+from rollout.domain.notices.return_path import ReturnPaths
 
 PATHS = ReturnPaths("bounces.platform.example", b"k" * 32)
 OTHERS = ReturnPaths("bounces.platform.example", b"x" * 32)

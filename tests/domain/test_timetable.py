@@ -8,8 +8,15 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from rollout.adapters.deprecation_file import read_deprecation
+from rollout.domain.notices.timetable import (
+    Due,
+    aftermath,
+    choose,
+    next_open,
+    told_by_news,
+    warnings,
+)
 from rollout.domain.plan import Freeze, NoticeRules, ReadingHours
-from rollout.domain.timetable import Due, aftermath, choose, next_open, told_by_news, warnings
 from tests.support.cast import PLAN
 
 DAY = timedelta(days=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.domain.unsubscribe import NOBODY, UnsubscribeTokens
+from rollout.domain.notices.unsubscribe import NOBODY, UnsubscribeTokens
 
 TOKENS = UnsubscribeTokens(b"k" * 32)
 OTHERS = UnsubscribeTokens(b"x" * 32)

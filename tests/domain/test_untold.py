@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rollout.domain.cutoff import HoldCode
-from rollout.domain.delivery import Reach
+from rollout.domain.notices.delivery import Reach
+from rollout.domain.notices.untold import Act, Telling, Untold, untold
 from rollout.domain.plan import Guards, UnknownUsage
-from rollout.domain.untold import Act, Telling, Untold, untold
 
 DEADLINE = datetime(2027, 2, 16, 16, 0, tzinfo=UTC)
 GUARDS = Guards(

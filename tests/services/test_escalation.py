@@ -8,36 +8,15 @@ import pytest
 
 from rollout.services.notices.recording import MAX_ATTEMPTS
 from rollout.testing import REFUSED, TEMPORARY, FakeMailer
-from tests.support.campaign import RETURN_PATHS, Campaign
+from tests.support.campaign import Campaign
 from tests.support.cast import PLAN
+from tests.support.returned_mail import dsn
 
 DAY = timedelta(days=1)
 DEADLINE = datetime(2027, 2, 16, 16, 0, tzinfo=UTC)
 REMINDER = DEADLINE - 30 * DAY
 ANN, ART = "ann@acme.example", "art@acme.example"  # an admin, and a developer
 TO_DEVELOPERS = PLAN.replace("before: 30d}", "before: 30d, to: developer}")
-BOUNCE = """\
-From: MAILER-DAEMON@mx.acme.example
-To: {path}
-Subject: Undelivered Mail Returned to Sender
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: text/plain
-
-Sorry.
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx
-
-Final-Recipient: rfc822; {to}
-Action: failed
-Status: {status}
-
---b--
-"""
 
 
 def states(campaign: Campaign) -> dict[str, str]:
@@ -69,10 +48,8 @@ def test_so_is_one_whose_message_comes_back(
 ) -> None:
     campaign.begin(TO_DEVELOPERS)
     campaign.live(REMINDER + DAY)
-    path = next(sent.return_path for sent in reversed(mailer.sent) if sent.to == ART)
-    assert path is not None
-    assert RETURN_PATHS.notice([path])
-    campaign.reports.take_in(BOUNCE.format(path=path, to=ART, status=status).encode(), [path])
+    sent = next(sent for sent in reversed(mailer.sent) if sent.to == ART)
+    campaign.reports.take_in(dsn(sent, status=status))
     campaign.remind()
 
     assert states(campaign) == {ART: "bounced", ANN: "sent"}

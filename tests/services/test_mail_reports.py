@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from rollout.domain.delivery import ReportKind
 from rollout.domain.notices import NoticeState
+from rollout.domain.notices.delivery import ReportKind
 from rollout.services.ports.notice_ledger import Ended
 from rollout.testing import UNCERTAIN, FakeMailer, Sent
 from tests.support.campaign import RETURN_PATHS, Campaign
@@ -34,18 +33,8 @@ def sent(told: Campaign, mailer: FakeMailer) -> dict[str, Sent]:
     return {sent.to: sent for sent in mailer.sent}
 
 
-def notice(campaign: Campaign, to: str, step: str = "announcement") -> tuple[Any, ...]:
-    (row,) = campaign.rows(
-        "SELECT state, reason FROM notices JOIN contacts USING (contact_id)"
-        " WHERE email = :to AND step = :step",
-        to=to,
-        step=step,
-    )
-    return row
-
-
 def state(campaign: Campaign, to: str, step: str = "announcement") -> str:
-    return str(notice(campaign, to, step)[0])
+    return str(campaign.notice(to, step)[0])
 
 
 def deliverability(campaign: Campaign, to: str) -> str:
@@ -70,14 +59,14 @@ def test_a_dead_address_bounces_its_notice_and_is_not_written_to_again(
     taken = told.reports.take_in(dsn(sent[BOB]))
 
     assert taken.new
-    assert notice(told, BOB) == (
+    assert told.notice(BOB) == (
         "bounced",
         f"{BOB}: 550 5.1.1 User unknown (came back by mail)",
     )
     assert deliverability(told, BOB) == "bounced"
     assert facts(told, "notice.bounced") == 1
     told.work(DEADLINE - timedelta(days=30))
-    assert notice(told, BOB, "reminder") == ("skipped", "the address was refused for good")
+    assert told.notice(BOB, "reminder") == ("skipped", "the address was refused for good")
     assert told.broken() == []
 
 
@@ -149,7 +138,7 @@ def test_a_complaint_proves_arrival_kills_nothing_and_stops_what_is_optional(
     assert state(told, BOB) == "complained"
     assert deliverability(told, BOB) == "complained"
     told.work(DEADLINE - timedelta(days=30))
-    assert notice(told, BOB, "reminder") == (
+    assert told.notice(BOB, "reminder") == (
         "skipped",
         "its reader called our mail spam: only required notices are sent there",
     )
@@ -329,7 +318,7 @@ def test_a_bounce_after_the_grace_time_voids_the_promise_and_the_cutoff_holds(
     )
     assert code == "not-told"
     assert why.startswith("0 of 1 people have a delivered message")
-    assert "after it had counted as delivered" in str(notice(told, BOB, "final-warning")[1])
+    assert "after it had counted as delivered" in str(told.notice(BOB, "final-warning")[1])
     assert told.broken() == []
 
 

@@ -10,6 +10,8 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from rollout.testing import FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.cast import PLAN
@@ -76,26 +78,24 @@ def test_a_deadline_that_moves_twice(campaign: Campaign, mailer: FakeMailer) -> 
     expect("moved-twice", campaign, mailer)
 
 
-def test_a_pause_of_a_week(campaign: Campaign, mailer: FakeMailer) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "paused", "resumed", "end"),
+    [  # the second reminder is due on the 2nd, the last warning on the 12th
+        ("paused-for-a-week", "2027-03-01 08:00", "2027-03-08 08:00", "2027-03-20"),
+        ("paused-over-the-deadline", "2027-03-11 08:00", "2027-03-18 08:00", "2027-03-30"),
+    ],
+)
+def test_a_pause_of_a_week(
+    campaign: Campaign, mailer: FakeMailer, scenario: str, paused: str, resumed: str, end: str
+) -> None:
     begin(campaign, "2027-03-16")
-    campaign.live(utc("2027-03-01 08:00"))  # the second reminder is due on the 2nd
+    campaign.live(utc(paused))
     campaign.guards.pause("api-keys", "everyone", reason="an incident", operator="olga")
-    campaign.live(utc("2027-03-08 08:00"))
+    campaign.live(utc(resumed))
     campaign.guards.resume("api-keys", "everyone", reason="it is over", operator="olga")
-    campaign.live(utc("2027-03-20"))
+    campaign.live(utc(end))
 
-    expect("paused-for-a-week", campaign, mailer)
-
-
-def test_a_pause_of_a_week_over_the_deadline(campaign: Campaign, mailer: FakeMailer) -> None:
-    begin(campaign, "2027-03-16")
-    campaign.live(utc("2027-03-11 08:00"))  # the last warning is due on the 12th
-    campaign.guards.pause("api-keys", "everyone", reason="an incident", operator="olga")
-    campaign.live(utc("2027-03-18 08:00"))
-    campaign.guards.resume("api-keys", "everyone", reason="it is over", operator="olga")
-    campaign.live(utc("2027-03-30"))
-
-    expect("paused-over-the-deadline", campaign, mailer)
+    expect(scenario, campaign, mailer)
 
 
 def test_the_clocks_change_on_the_way(campaign: Campaign, mailer: FakeMailer) -> None:

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import Engine
 
 from rollout.domain.errors import BadRows
-from rollout.domain.unsubscribe import UnsubscribeTokens
+from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.services.notices.unsubscribing import Unsubscribing
 from rollout.testing import ACCEPTED, NO_LINE, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
 from tests.support.campaign import GRACE, RETURN_PATHS, Campaign
 from tests.support.cast import NOW, PLAN
+from tests.support.returned_mail import dsn
 
 DAY = timedelta(days=1)
 DEADLINE = datetime(2027, 2, 16, 16, 0, tzinfo=UTC)
@@ -101,6 +102,12 @@ def test_a_letter_that_is_tried_again_tells_the_same_under_the_same_message_id(
         "SELECT DISTINCT l.message_id FROM notices n JOIN notices l ON l.notice_id = n.letter"
     )
     assert named == [(sent.message_id,)]
+    facts = campaign.rows(
+        "SELECT count(*), min(data ->> 'message_id') FROM facts WHERE action = 'notice.sent'"
+        " AND data ->> 'message_id' = :message_id",
+        message_id=sent.message_id,
+    )
+    assert facts == [(3, sent.message_id)]  # what is proven is the letter that was received
 
 
 def test_a_server_that_is_away_leaves_all_of_a_letter_for_later(
@@ -153,15 +160,7 @@ def test_a_bounce_of_one_letter_is_a_bounce_of_all_that_it_told(
     (sent,) = [sent for sent in mailer.sent if sent.to.lower() == ANN]
     assert sent.return_path is not None
     assert RETURN_PATHS.notice([sent.return_path]) is not None
-    bounce = (
-        f"From: MAILER-DAEMON@mx.acme.example\r\nTo: {sent.return_path}\r\n"
-        "Subject: Undelivered Mail Returned to Sender\r\nMIME-Version: 1.0\r\n"
-        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
-        "--b\r\nContent-Type: text/plain\r\n\r\nSorry.\r\n"
-        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
-        f"Final-Recipient: rfc822; {ANN}\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n"
-    )
-    campaign.reports.take_in(bounce.encode(), [sent.return_path])
+    campaign.reports.take_in(dsn(sent, to=sent.return_path), [sent.return_path])
 
     assert to_ann(campaign) == of_all("bounced")
     facts = "SELECT subject FROM facts WHERE action = 'notice.bounced' ORDER BY 1"

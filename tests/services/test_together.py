@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rollout.services.together import Together
+from rollout.services.notices.together import Together
 from tests.support.processes import wait_until
 
 

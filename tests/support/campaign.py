@@ -16,7 +16,7 @@ from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.resources import templates_dir
-from rollout.domain.return_path import ReturnPaths
+from rollout.domain.notices.return_path import ReturnPaths
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
 from rollout.services.cutoff.sweep import CutoffSweep, Sweep
@@ -126,6 +126,16 @@ class Campaign:
         """Read rows behind the services' back."""
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(query), values)]
+
+    def notice(self, to: str, step: str = "announcement") -> tuple[str, str | None]:
+        """Return the state of somebody's only notice of a step, and its reason."""
+        ((state, reason),) = self.rows(
+            "SELECT state, reason FROM notices JOIN contacts USING (contact_id)"
+            " WHERE email = :to AND step = :step",
+            to=to,
+            step=step,
+        )
+        return state, reason
 
     def broken(self) -> list[str]:
         """Return which invariants are broken, and how."""

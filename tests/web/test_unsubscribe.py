@@ -20,7 +20,7 @@ from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.adapters.screenshot import find_chromium, take_screenshot
 from rollout.bootstrap import Rollout, bootstrap
 from rollout.domain.errors import Unavailable
-from rollout.domain.unsubscribe import UnsubscribeTokens
+from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.settings import Settings
 from rollout.web.app import make_app
 from tests.support.campaign import Campaign
@@ -113,16 +113,6 @@ class Post:
         """The path of the link in the last mail to somebody."""
         url = str(self.last(to).message["List-Unsubscribe"]).strip("<>")
         return url.removeprefix("https://rollout.example/x")
-
-
-def notice(campaign: Campaign, to: str, step: str) -> tuple[Any, ...]:
-    (row,) = campaign.rows(
-        "SELECT state, reason FROM notices JOIN contacts USING (contact_id)"
-        " WHERE email = :to AND step = :step",
-        to=to,
-        step=step,
-    )
-    return row
 
 
 def facts(campaign: Campaign) -> list[tuple[Any, ...]]:
@@ -237,10 +227,10 @@ def test_one_post_of_a_mail_program_stops_what_is_optional_and_nothing_else(
     assert answer.status_code == 200  # no redirect: RFC 8058, section 3.1
     assert OFF in Page(answer.text).text
     post.work(REMINDER)
-    assert notice(post.campaign, BOB, "reminder") == ("skipped", REASON)
-    assert notice(post.campaign, ANN, "reminder") == ("sent", "250 2.0.0 Queued")
+    assert post.campaign.notice(BOB, "reminder") == ("skipped", REASON)
+    assert post.campaign.notice(ANN, "reminder") == ("sent", "250 2.0.0 Queued")
     post.work(FINAL)
-    assert notice(post.campaign, BOB, "final-warning")[0] == "sent"
+    assert post.campaign.notice(BOB, "final-warning")[0] == "sent"
     assert facts(post.campaign) == [("contact.unsubscribed", "account:beta", BOB)]
     assert post.campaign.broken() == []
 
@@ -259,8 +249,8 @@ def test_what_waits_to_be_sent_is_skipped_at_once_unless_it_is_required(
     for reader in (ANN, BOB):
         web.ask("POST", post.link(reader), data=ONE_CLICK)
 
-    assert notice(post.campaign, ANN, "announcement")[0] == "pending"
-    assert notice(post.campaign, BOB, "announcement") == ("skipped", REASON)
+    assert post.campaign.notice(ANN, "announcement")[0] == "pending"
+    assert post.campaign.notice(BOB, "announcement") == ("skipped", REASON)
 
 
 def test_what_was_written_just_as_its_reader_unsubscribed_is_not_sent(
@@ -272,7 +262,7 @@ def test_what_was_written_just_as_its_reader_unsubscribed_is_not_sent(
     post.campaign.run("UPDATE notices SET state = 'pending'")
     post.work()
 
-    assert notice(post.campaign, BOB, "announcement")[0] == "skipped"
+    assert post.campaign.notice(BOB, "announcement")[0] == "skipped"
     assert BOB not in {mail.recipient for mail in server.received[sent:]}
     assert ANN in {mail.recipient for mail in server.received[sent:]}
 
@@ -322,7 +312,7 @@ def test_the_page_offers_to_switch_on_again_and_then_messages_come_again(
 
     assert all(ON in answer.text for answer in answers)
     post.work(REMINDER)
-    assert notice(post.campaign, BOB, "reminder")[0] == "sent"
+    assert post.campaign.notice(BOB, "reminder")[0] == "sent"
     assert [action for action, *_ in facts(post.campaign)] == [
         "contact.unsubscribed",
         "contact.resubscribed",

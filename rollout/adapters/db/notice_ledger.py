@@ -100,7 +100,9 @@ UPDATE notices n SET lease = n.lease + 1, attempt_at = rollout_now(),
        reason = CASE WHEN x.half_sent THEN 'the sender died while sending: it may have arrived' END
   FROM expired x, enrollments e
  WHERE n.notice_id = x.notice_id AND e.enrollment_id = n.enrollment_id
-RETURNING n.notice_id, e.account_id, n.step, n.message_id, n.state, n.reason
+RETURNING n.notice_id, e.account_id, n.step, n.state, n.reason,
+          (SELECT message_id FROM notices named
+            WHERE named.notice_id = coalesce(n.letter, n.notice_id)) AS message_id
 """
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.streaming import stream
-from rollout.domain.delivery import Reach
-from rollout.domain.untold import Telling
+from rollout.domain.notices.delivery import Reach
+from rollout.domain.notices.untold import Telling
 from rollout.services.ports import notice_views
 from rollout.services.ports.notice_views import (
     Counted,

@@ -18,9 +18,9 @@ from rollout.adapters.deprecation_file import read_deprecation
 from rollout.domain.errors import NotFound
 from rollout.domain.inventory import KeyKind
 from rollout.domain.notices import NoticeContext
+from rollout.domain.notices.timetable import warnings
 from rollout.domain.plan import Candidate, Deprecation, cohort_digest
 from rollout.domain.plan_draft import Change, Enrolled, Member
-from rollout.domain.timetable import warnings
 from rollout.domain.usage import Usage, judge_usage, most_used
 from rollout.services.ports.plan import Enrollment, Reschedule
 

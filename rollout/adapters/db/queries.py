@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from rollout.adapters.db.engine import connect
-from rollout.domain.delivery import Reach, unreachable
 from rollout.domain.errors import NotFound
+from rollout.domain.notices.delivery import Reach, unreachable
 from rollout.services.ports.queries import Row
 
 PAGE = 5_000  # rows read at a time

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, text
 
 from rollout.adapters.db.suppression import suppress
-from rollout.domain.delivery import ReturnedMail
 from rollout.domain.notices import NoticeState
+from rollout.domain.notices.delivery import ReturnedMail
 from rollout.services.ports.reports import ReportedNotice
 
 # One notice: the id from our own return path is surer than whatever a mail quotes.

@@ -7,7 +7,7 @@ from email.headerregistry import Address
 from email.utils import getaddresses
 
 from rollout.domain.errors import BadInput
-from rollout.domain.guests import GuestList
+from rollout.domain.notices.guests import GuestList
 
 # A Dot-string and a Domain (RFC 5321, section 4.1.2), with letters of any script (RFC 6531).
 # Quoted local parts and address literals are left out: nobody is reached by them, many are fooled.

@@ -10,7 +10,7 @@ from itertools import product
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
-from rollout.domain.unsubscribe import NOBODY
+from rollout.domain.notices.unsubscribe import NOBODY
 from rollout.domain.usage import Usage
 from rollout.services.ports import Letter, Renderer
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from rollout.domain.audit import ROLLOUT, Fact
-from rollout.domain.calendar import deadline_after, frozen
+from rollout.domain.calendar import frozen
 from rollout.domain.cutoff import (
     Case,
     Cut,
@@ -24,7 +24,7 @@ from rollout.domain.cutoff import (
 from rollout.domain.errors import RolloutError
 from rollout.domain.plan import Deprecation, Freeze
 from rollout.domain.usage import Usage
-from rollout.services.plan.dates import TOLD_LATE, Change, change_date
+from rollout.services.plan.dates import postpone
 from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.cutoff import DueCount
@@ -135,16 +135,10 @@ class CutoffSweep:
         self, uow: UnitOfWork, document: Deprecation, postponed: Mapping[int, Postpone]
     ) -> None:
         """Move the deadline of whom the last warning left too little time, and tell them."""
-        holidays = self._holidays(document.calendar.holidays)
         for enrollment_id, verdict in postponed.items():
             planned = uow.plan.lock_enrollment(enrollment_id)
             until = max(verdict.until, uow.now())
-            deadline = deadline_after(document.calendar, until, planned.zone, holidays)
-            change_date(
-                uow,
-                document,
-                Change(planned, deadline, planned.cohort, "late", TOLD_LATE, ROLLOUT),
-            )
+            postpone(uow, document, planned, until, self._holidays)
             uow.cutoff.clear_holds([enrollment_id])
 
     def _hold(self, uow: UnitOfWork, cases: Sequence[Case], holds: Mapping[int, Hold]) -> None:

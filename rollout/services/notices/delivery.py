@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext, NoticeState
-from rollout.domain.return_path import ReturnPaths
+from rollout.domain.notices.return_path import ReturnPaths
 from rollout.services.notices.bundles import Bundle, Sealed, bundles
+from rollout.services.notices.reading_hours import next_reading
 from rollout.services.notices.recording import action_of, fact_of, record, unsent
+from rollout.services.notices.together import Together
 from rollout.services.ports import (
     Letter,
     Mailer,
@@ -23,8 +26,6 @@ from rollout.services.ports import (
     UnitOfWork,
 )
 from rollout.services.ports.notice_ledger import Ended, Leased
-from rollout.services.reading_hours import next_reading
-from rollout.services.together import Together
 
 BATCH = 50
 CONFIRM_BATCH = 1_000
@@ -230,8 +231,9 @@ class NoticeDelivery:
 
 
 def _each(sealed: Sealed, receipt: Receipt) -> list[tuple[Leased, Receipt]]:
-    """Return what the server said of each notice in a letter."""
-    return [(leased, receipt) for leased in sealed.bundle.notices]
+    """Return what the server said of each notice in a letter, under the Message-ID of that."""
+    message_id = sealed.bundle.lead.message_id
+    return [(replace(leased, message_id=message_id), receipt) for leased in sealed.bundle.notices]
 
 
 def _leave_out(uow: UnitOfWork, stale: Sequence[Bundle], begun: frozenset[int]) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rollout.domain.ahead import steps_ahead
 from rollout.domain.errors import NotFound
+from rollout.domain.notices.ahead import steps_ahead
+from rollout.domain.notices.untold import Untold, untold
 from rollout.domain.plan import Deprecation, Guards
-from rollout.domain.untold import Untold, untold
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.notice_views import Near, NearEnrollment, NoticeFilter, Row
 

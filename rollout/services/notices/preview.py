@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rollout.domain.errors import NotFound, Refused
-from rollout.domain.unsubscribe import NOBODY
+from rollout.domain.notices.unsubscribe import NOBODY
 from rollout.services.plan.dates import locked
 from rollout.services.ports import Letter, Renderer, StartUnitOfWork
 from rollout.services.ports.notices import NewNotice

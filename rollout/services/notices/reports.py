@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rollout.domain.audit import ROLLOUT, Fact
-from rollout.domain.delivery import Report, ReportKind, ReturnedMail, end_of
 from rollout.domain.notices import ARRIVED, NoticeState
-from rollout.domain.return_path import ReturnPaths
+from rollout.domain.notices.delivery import Report, ReportKind, ReturnedMail, end_of
+from rollout.domain.notices.return_path import ReturnPaths
 from rollout.services.notices.escalation import escalate
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.reports import ReportedNotice

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from rollout.domain.audit import ROLLOUT
-from rollout.domain.calendar import deadline_after
 from rollout.domain.cutoff import spoken
+from rollout.domain.notices.timetable import Choice, Due, Timetable, aftermath, choose, warnings
 from rollout.domain.plan import Deprecation, Only
-from rollout.domain.timetable import Choice, Due, Timetable, aftermath, choose, warnings
 from rollout.domain.usage import Coverage, Usage, judge_usage, most_used
-from rollout.services.plan.dates import TOLD_LATE, Change, change_date
+from rollout.services.notices.reading_hours import when_open
+from rollout.services.plan.dates import postpone
 from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.notices import DueEnrollment, NewNotice
-from rollout.services.reading_hours import when_open
 
 BATCH = 1_000
 LONG_WEEKEND = timedelta(days=4)  # for which a first warning may wait in its reader's own hours
@@ -71,16 +69,11 @@ class NoticeScheduling:
 
         Where nobody has been told anything yet, that is the time of a first warning.
         """
-        calendar, lead = document.calendar, document.spacing
+        lead = document.spacing
         if not uow.notices.anybody_told(enrollment.enrollment_id):
             lead = max(lead, document.guards.min_notice + LONG_WEEKEND)
-        (planned,) = uow.plan.lock_enrollments(enrollment.account_id, document.name)
-        deadline = deadline_after(
-            calendar, now + lead, planned.zone, self._holidays(calendar.holidays)
-        )
-        change_date(
-            uow, document, Change(planned, deadline, planned.cohort, "late", TOLD_LATE, ROLLOUT)
-        )
+        planned = uow.plan.lock_enrollment(enrollment.enrollment_id)
+        postpone(uow, document, planned, now + lead, self._holidays)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from rollout.domain.audit import Fact
 from rollout.domain.errors import NotFound, Refused, Unavailable
-from rollout.domain.guests import GuestList
+from rollout.domain.notices.guests import GuestList
 from rollout.services.notices.preview import NoticePreview
 from rollout.services.ports import Letter, Mailer, Outcome, Receipt, StartUnitOfWork
 

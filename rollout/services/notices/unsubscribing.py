@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rollout.domain.audit import ROLLOUT, Fact
-from rollout.domain.unsubscribe import UnsubscribeTokens
+from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.services.ports import StartUnitOfWork
 from rollout.services.ports.optional_mail import Reader
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from rollout.domain.audit import Fact
-from rollout.domain.calendar import Deadline, deadline_for
+from rollout.domain.audit import ROLLOUT, Fact
+from rollout.domain.calendar import Deadline, deadline_after, deadline_for
 from rollout.domain.errors import Conflict, NotFound, Refused
+from rollout.domain.notices.timetable import told_by_news, warnings
 from rollout.domain.plan import Deprecation
-from rollout.domain.timetable import told_by_news, warnings
+from rollout.services.notices.reading_hours import when_open
 from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.plan import Enrollment, Reschedule
-from rollout.services.reading_hours import when_open
 
 TOLD_LATE = "The last warning of it reached you late."
 
@@ -145,6 +145,23 @@ def change_date(uow: UnitOfWork, document: Deprecation, change: Change) -> None:
             opening=when_open(uow, document, [enrollment.enrollment_id]),
         )
     uow.audit.append([_fact(change, version, told=told)])
+
+
+def postpone(
+    uow: UnitOfWork,
+    document: Deprecation,
+    enrollment: Enrollment,
+    until: datetime,
+    holidays: HolidayFinder,
+) -> None:
+    """Move a deadline to the first that the calendar allows from ``until`` on.
+
+    That is what happens where a last warning would leave too little time, or has.
+    """
+    calendar = document.calendar
+    deadline = deadline_after(calendar, until, enrollment.zone, holidays(calendar.holidays))
+    late = Change(enrollment, deadline, enrollment.cohort, "late", TOLD_LATE, ROLLOUT)
+    change_date(uow, document, late)
 
 
 _PAST = {"plan": "moved", "extend": "extended", "restore": "restored", "late": "postponed"}

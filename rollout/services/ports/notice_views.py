@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from rollout.domain.notices import NoticeState
-from rollout.domain.untold import Telling
+from rollout.domain.notices.untold import Telling
 
 Row = Mapping[str, Any]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rollout.domain.delivery import ReturnedMail
 from rollout.domain.notices import NoticeState
+from rollout.domain.notices.delivery import ReturnedMail
 
 
 @dataclass(frozen=True, slots=True)

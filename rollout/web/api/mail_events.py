@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from rollout.adapters.mail.providers import AmazonSes, SendGrid
 from rollout.adapters.mail.providers.sns import Fetch, fetch
 from rollout.bootstrap import Rollout
-from rollout.domain.delivery import ReturnedMail
 from rollout.domain.errors import BadInput, Refused, RolloutError
+from rollout.domain.notices.delivery import ReturnedMail
 from rollout.web.errors import Problem, explained, unavailable
 
 PROVIDERS = {"ses": "ROLLOUT_SES_TOPIC", "sendgrid": "ROLLOUT_SENDGRID_KEY"}

@@ -10,8 +10,8 @@ from typing import Any
 
 from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.reports.parsing import address_in
-from rollout.domain.delivery import Report, ReturnedMail
 from rollout.domain.errors import BadInput
+from rollout.domain.notices.delivery import Report, ReturnedMail
 
 REASON = 500
 _IDS = 20

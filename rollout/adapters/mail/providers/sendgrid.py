@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from rollout.adapters.mail.providers.events import address, parse_json, returned, words
 from rollout.adapters.mail.reports.words import says_dead
-from rollout.domain.delivery import Report, ReportKind, ReturnedMail
 from rollout.domain.errors import BadInput, Refused
+from rollout.domain.notices.delivery import Report, ReportKind, ReturnedMail
 
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"

@@ -11,7 +11,7 @@ from rollout.adapters.mail.providers.events import REASON, address, part, parts,
 from rollout.adapters.mail.providers.sns import Fetch, SnsTopic
 from rollout.adapters.mail.reports.parsing import address_in
 from rollout.adapters.mail.reports.words import says_dead
-from rollout.domain.delivery import Report, ReportKind, ReturnedMail
+from rollout.domain.notices.delivery import Report, ReportKind, ReturnedMail
 
 _HARD = {"Permanent": True, "Transient": False}
 _RECIPIENTS = 50  # of one message: Amazon's own limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.message import Message
 
 from rollout.adapters.mail.reports.parsing import address_in, header
-from rollout.domain.delivery import Report, ReportKind
+from rollout.domain.notices.delivery import Report, ReportKind
 
 _TYPE = "message/feedback-report"
 # RFC 5965, section 7.3, says which types there are; `not-spam` (RFC 6430) is the opposite.

@@ -19,7 +19,7 @@ from rollout.adapters.mail.reports.parsing import (
     text_of,
 )
 from rollout.adapters.mail.reports.words import enhanced_code, reply_class, says_dead
-from rollout.domain.delivery import Report, ReportKind
+from rollout.domain.notices.delivery import Report, ReportKind
 
 _REASON = 500
 _ROWS = 100

@@ -21,7 +21,7 @@ from rollout.adapters.mail.reports.parsing import (
 from rollout.adapters.mail.reports.prose import prose_reports
 from rollout.adapters.mail.reports.replies import reply
 from rollout.adapters.mail.reports.status import status_reports
-from rollout.domain.delivery import Report, ReportKind, ReturnedMail
+from rollout.domain.notices.delivery import Report, ReportKind, ReturnedMail
 
 EXCERPT = 64 * 1024  # bytes
 _CANDIDATES = 20  # of Message-IDs and of addresses: what comes later is a conversation's history

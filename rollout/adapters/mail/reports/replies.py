@@ -6,7 +6,7 @@ import re
 from email.message import Message
 
 from rollout.adapters.mail.reports.parsing import address_in, header
-from rollout.domain.delivery import Report, ReportKind
+from rollout.domain.notices.delivery import Report, ReportKind
 
 _MARKS = ("X-Autoreply", "X-Autorespond", "X-Auto-Response-Suppress", "X-Mail-Autoreply")
 _BULK = frozenset({"auto_reply", "auto-reply", "bulk", "junk", "list"})

@@ -10,7 +10,7 @@ from itertools import islice
 from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.reports.parsing import address_in, header, parse_headers, text_of
 from rollout.adapters.mail.reports.words import enhanced_code, reply_class, says_dead
-from rollout.domain.delivery import Report, ReportKind
+from rollout.domain.notices.delivery import Report, ReportKind
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ROWS = 100

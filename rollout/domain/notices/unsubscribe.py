@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
-import re
-from base64 import b32encode
 from dataclasses import dataclass, field
 
-_TOKEN = re.compile(r"([1-9]\d{0,17})\.([a-z2-7]{16})", re.ASCII)
-_DIGEST_BYTES = 10  # sixteen characters of base32: nobody guesses one
+from rollout.domain.keyed_ids import KeyedIds
 
 NOBODY = 0  # the contact to whom a link leads that must not do anything
 
@@ -24,17 +20,12 @@ class UnsubscribeTokens:
 
     def of(self, contact_id: int) -> str:
         """Return the token of a contact."""
-        return f"{contact_id}.{self._digest(contact_id)}"
+        return self._ids.of(contact_id)
 
     def contact(self, token: str) -> int | None:
         """Return the contact that a genuine token names, or None."""
-        match = _TOKEN.fullmatch(token)
-        if match is None:
-            return None
-        contact_id = int(match.group(1))
-        genuine = hmac.compare_digest(self._digest(contact_id), match.group(2))
-        return contact_id if genuine else None
+        return self._ids.read(token)
 
-    def _digest(self, contact_id: int) -> str:
-        digest = hmac.digest(self.key, b"unsubscribe %d" % contact_id, "sha256")
-        return b32encode(digest[:_DIGEST_BYTES]).decode().lower()
+    @property
+    def _ids(self) -> KeyedIds:
+        return KeyedIds(self.key, "unsubscribe")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from rollout.domain.notices.timetable import Timetable, aftermath, choose, warnings
 from rollout.domain.plan import Deprecation, Step
-from rollout.domain.timetable import Timetable, aftermath, choose, warnings
 
 
 def steps_ahead(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
-import re
-from base64 import b32encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_TAG = re.compile(r"bounces\+([1-9]\d{0,17})\.([a-z2-7]{16})", re.ASCII)
-_DIGEST_BYTES = 10  # sixteen characters of base32: nobody guesses one
+from rollout.domain.keyed_ids import KeyedIds
+
+_TAG = "bounces+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +23,19 @@ class ReturnPaths:
 
     def of(self, notice_id: int) -> str:
         """Return the address from which a notice is sent."""
-        return f"bounces+{notice_id}.{self._digest(notice_id)}@{self.domain}"
+        return f"{_TAG}{self._ids.of(notice_id)}@{self.domain}"
 
     def notice(self, addresses: Iterable[str]) -> int | None:
         """Return the notice that the first genuine one of these addresses names, or None."""
         for address in addresses:
             local, _, domain = address.lower().rpartition("@")
-            tag = _TAG.fullmatch(local)
-            if tag is None or domain != self.domain.lower():
+            if not local.startswith(_TAG) or domain != self.domain.lower():
                 continue
-            notice_id = int(tag.group(1))
-            if hmac.compare_digest(self._digest(notice_id), tag.group(2)):
+            notice_id = self._ids.read(local.removeprefix(_TAG))
+            if notice_id is not None:
                 return notice_id
         return None
 
-    def _digest(self, notice_id: int) -> str:
-        digest = hmac.digest(self.key, b"return path %d" % notice_id, "sha256")
-        return b32encode(digest[:_DIGEST_BYTES]).decode().lower()
+    @property
+    def _ids(self) -> KeyedIds:
+        return KeyedIds(self.key, "return path")

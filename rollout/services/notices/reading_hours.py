@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from rollout.domain.notices.timetable import next_open
 from rollout.domain.plan import Deprecation
-from rollout.domain.timetable import next_open
 from rollout.services.ports import UnitOfWork
 from rollout.services.ports.notices import Opening
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rollout.domain.cutoff import HoldCode, Promise, unpromised
-from rollout.domain.delivery import Reach, unreachable
+from rollout.domain.notices.delivery import Reach, unreachable
 from rollout.domain.plan import Guards
 
 NEW_ADDRESS = (

@@ -1,4 +1,4 @@
-"""Notices: what is said, and which states a message goes through."""
+"""What a message says, and which states it goes through."""
 
 from __future__ import annotations
 

@@ -1,0 +1,39 @@
+"""Notices: who is told what, when, and what became of it.
+
+timetable      when each step is due, and which of them is sent
+states         what a message says, and the states it goes through
+ahead          which steps are still to come
+untold         whose date is near and not promised
+delivery       what comes back by mail, and what follows
+return_path    addresses by which a bounce names its notice
+unsubscribe    links by which readers switch optional messages off
+guests         whom a test message may be sent to
+"""
+
+from __future__ import annotations
+
+from rollout.domain.notices.states import (
+    ADDRESS_DEAD,
+    ARRIVED,
+    CALLERS_SEEN,
+    COMPLAINED_OF,
+    UNSUBSCRIBED,
+    Caller,
+    NoticeContext,
+    NoticeKey,
+    NoticeState,
+    retry_delay,
+)
+
+__all__ = [
+    "ADDRESS_DEAD",
+    "ARRIVED",
+    "CALLERS_SEEN",
+    "COMPLAINED_OF",
+    "UNSUBSCRIBED",
+    "Caller",
+    "NoticeContext",
+    "NoticeKey",
+    "NoticeState",
+    "retry_delay",
+]
