@@ -237,7 +237,7 @@ def _delivery(
         _mailer(settings, clock),
         grace,
         return_paths,
-        per_day=int(settings.letters_per_day) or None,
+        per_day=settings.letters_per_day or None,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,13 @@ SHORTEST_TOKEN = 16
 # What can stand in a header and in HTML as it is. Mail programs call no other scheme than https
 # (RFC 8058, section 3.1).
 _PUBLIC = re.compile(r"https://[a-z0-9.-]+(?::\d{1,5})?(?:/[\w.~/-]*)?", re.ASCII | re.IGNORECASE)
+
+
+# How a setting that is a number is read, and what it is called.
+_NUMBERS: Mapping[str, tuple[Callable[[str], float], str]] = {
+    "float": (float, "a number"),
+    "int": (int, "a whole number"),
+}
 
 
 def _default_data_dir() -> Path:
@@ -158,8 +165,8 @@ class Settings:
     delivery_grace: float = _setting(
         900.0, "seconds after which an accepted message that has not bounced counts as delivered"
     )
-    letters_per_day: float = _setting(
-        0.0,
+    letters_per_day: int = _setting(
+        0,
         "messages that one address gets within 24 hours, at most; required ones are not held back;"
         " 0: any number",
     )
@@ -252,12 +259,13 @@ def _resolve(variable: str, raw: str, known: Mapping[str, Any]) -> tuple[str, st
 def _convert(variable: str, text: str, kind: str) -> Any:
     if kind.startswith("Path"):
         return Path(text).expanduser()
-    if kind != "float":
+    if kind not in _NUMBERS:
         return text
+    read, wanted = _NUMBERS[kind]
     try:
-        value = float(text)
+        value = read(text)
     except ValueError:
-        value = -1.0
+        value = -1
     if not 0 <= value < float("inf"):
-        raise BadInput(f"{variable} is {text!r}", fix="give a number of seconds, such as 30")
+        raise BadInput(f"{variable} is {text!r}", fix=f"give {wanted}, such as 30")
     return value

@@ -84,6 +84,21 @@ def test_a_length_of_time_that_is_none_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "text", "wanted"),
+    [
+        *(("ROLLOUT_LETTERS_PER_DAY", text, "a whole number") for text in ("many", "0.5", "-1")),
+        *(("ROLLOUT_POLL", text, "a number") for text in ("soon", "-1", "nan", "inf")),
+    ],
+)
+def test_a_number_that_is_none_is_refused_with_a_way_out(
+    variable: str, text: str, wanted: str
+) -> None:
+    with pytest.raises(BadInput, match=f"{variable} is '{text}'") as refused:
+        Settings.from_environment({variable: text})
+    assert refused.value.fix == f"give {wanted}, such as 30"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         *("", "rollout.example.com", "https://", "ftp://rollout.example.com", "https://a b"),
