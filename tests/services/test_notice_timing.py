@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollout.testing import TEMPORARY, FakeMailer
+from rollout.testing import NO_LINE, TEMPORARY, FakeMailer
 from tests.support.campaign import GRACE, Campaign
 from tests.support.cast import NOW, PLAN
 
@@ -41,6 +41,21 @@ def test_people_are_written_to_in_their_own_hours(campaign: Campaign, mailer: Fa
     assert BOB not in {sent.to for sent in mailer.sent}
     campaign.work(NOW + 2 * HOUR)
     assert BOB in {sent.to for sent in mailer.sent}
+
+
+def test_what_its_mail_server_took_up_only_at_night_waits_for_the_readers_morning(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin(PLAN + OFFICE)
+    mailer.plan(ANN, NO_LINE)
+    campaign.work(NOW)
+    night, monday = NOW + 8 * HOUR, NOW + 2 * DAY + 20 * HOUR  # 21:00 and 09:00 in Berlin
+    for at in (night, monday - timedelta(seconds=1)):
+        campaign.work(at)
+        assert ANN not in {sent.to for sent in mailer.sent}
+    campaign.work(monday)
+
+    assert ANN in {sent.to for sent in mailer.sent}
 
 
 def test_a_new_date_is_told_in_the_readers_hours_too(
@@ -260,3 +275,19 @@ def test_the_news_of_a_date_stands_for_what_would_follow_also_after_the_reminder
     campaign.live(DEADLINE + 7 * DAY - 28 * DAY)  # a reminder is due, three days after the news
 
     assert [sent.to for sent in mailer.sent].count(ANN) == told
+
+
+def test_a_cutoff_so_late_that_people_have_had_their_time_moves_nothing(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin()
+    campaign.live(FINAL - DAY)
+    mailer.plan(BOB, TEMPORARY)
+    campaign.work(FINAL)
+    campaign.work(DEADLINE - 10 * HOUR)  # it arrives late, and then nothing works for days
+    campaign.at(DEADLINE + 5 * DAY)
+    campaign.delivery.confirm()
+
+    assert campaign.sweep.sweep().postponed == 0
+    assert deadlines(campaign)["beta"] == DEADLINE
+    assert campaign.rows("SELECT status FROM keys WHERE key_id = 'k-beta-1'") == [("disabled",)]

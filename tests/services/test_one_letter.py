@@ -52,7 +52,9 @@ def test_what_is_due_to_one_person_goes_in_one_letter(
     begin(campaign)
     campaign.work(NOW)
 
-    (letter,) = [sent.letter for sent in mailer.sent if sent.to.lower() == ANN]
+    ((letter, message_id),) = [
+        (sent.letter, sent.message_id) for sent in mailer.sent if sent.to.lower() == ANN
+    ]
     subjects = [
         f"API keys of {name} stop working on 16 February 2027, 17:00 (Europe/Berlin)"
         if name == "Acme Inc"
@@ -69,6 +71,11 @@ def test_what_is_due_to_one_person_goes_in_one_letter(
     assert letter.html.count("<html") == letter.html.count("</body>") == 1
     assert to_ann(campaign) == of_all("sent")
     assert len({sent.message_id for sent in mailer.sent}) == len(mailer.sent)
+    proven = (
+        "SELECT count(*) FROM facts WHERE action = 'notice.sent'"
+        " AND data ->> 'message_id' = :message_id"
+    )
+    assert campaign.rows(proven, message_id=message_id) == [(3,)]
 
     campaign.work(NOW + GRACE)
     assert to_ann(campaign) == of_all("delivered")
@@ -102,12 +109,26 @@ def test_a_letter_that_is_tried_again_tells_the_same_under_the_same_message_id(
         "SELECT DISTINCT l.message_id FROM notices n JOIN notices l ON l.notice_id = n.letter"
     )
     assert named == [(sent.message_id,)]
-    facts = campaign.rows(
-        "SELECT count(*), min(data ->> 'message_id') FROM facts WHERE action = 'notice.sent'"
-        " AND data ->> 'message_id' = :message_id",
-        message_id=sent.message_id,
+
+
+def test_what_is_left_of_a_letter_is_sent_again_under_its_message_id(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign, PLAN.replace("before: 60d}", "before: 60d, if_uncertain: resend}"))
+    mailer.plan(ANN, UNCERTAIN)
+    campaign.work(NOW)
+    ((message_id, named_after),) = campaign.rows(
+        "SELECT DISTINCT l.message_id, e.account_id FROM notices n"
+        " JOIN notices l ON l.notice_id = n.letter JOIN enrollments e"
+        " ON e.enrollment_id = l.enrollment_id"
     )
-    assert facts == [(3, sent.message_id)]  # what is proven is the letter that was received
+    campaign.guards.exempt(named_after, reason="gone", operator="olga", deprecation=None)
+    campaign.work(NOW + timedelta(minutes=1))
+
+    (sent,) = [sent for sent in mailer.sent if sent.to.lower() == ANN]
+    assert sent.message_id == message_id
+    assert dict(to_ann(campaign))[named_after] == "uncertain"
+    assert list(dict(to_ann(campaign)).values()).count("sent") == 2
 
 
 def test_a_server_that_is_away_leaves_all_of_a_letter_for_later(
