@@ -8,22 +8,22 @@ from workers.sweep import Sweep
 
 def schedule(rollout: Rollout) -> int:
     """Write a row per person for every step that is due."""
-    return rollout.scheduling.sweep()
+    return rollout.notices.scheduling.sweep()
 
 
 def deliver(rollout: Rollout) -> int:
     """Send what is due."""
-    return rollout.delivery.sweep()
+    return rollout.notices.delivery.sweep()
 
 
 def confirm(rollout: Rollout) -> int:
     """Call delivered what has not bounced."""
-    return rollout.delivery.confirm()
+    return rollout.notices.delivery.confirm()
 
 
 def reap(rollout: Rollout) -> int:
     """Take back what a dead worker had."""
-    return rollout.delivery.reap()
+    return rollout.notices.delivery.reap()
 
 
 SWEEPS = (

@@ -92,9 +92,9 @@ def calendar(
     """
     with open_rollout() as rollout:
         link = (
-            rollout.calendars.renew(account_id, operator=operator_name(operator))
+            rollout.notices.calendars.renew(account_id, operator=operator_name(operator))
             if renew
-            else rollout.calendars.link(account_id)
+            else rollout.notices.calendars.link(account_id)
         )
         known = rollout.settings.public_url is not None
     say(link)

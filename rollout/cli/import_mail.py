@@ -94,7 +94,7 @@ def import_mail(paths: Paths, as_json: AsJson = False) -> None:
 
 def _take_in(rollout: Rollout, mail: Mail, outcome: Outcome) -> None:
     if is_mail(mail.raw):
-        outcome.add(mail.name, rollout.reports.take_in(mail.raw))
+        outcome.add(mail.name, rollout.notices.reports.take_in(mail.raw))
     elif mail.found:
         outcome.passed_over.append(mail.name)
     else:

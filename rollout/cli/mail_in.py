@@ -52,7 +52,7 @@ def mail_in(
     address = listen or settings.mail_listen
     with listen_on(address) as listener, bootstrap(settings, database_may_be_down=True) as rollout:
         err.print(f"mail-in  {'lmtp' if lmtp else 'smtp'}://{address}", soft_wrap=True)
-        receive(listener, rollout.reports.take_in, lmtp=lmtp)
+        receive(listener, rollout.notices.reports.take_in, lmtp=lmtp)
 
 
 def _mailbox(url: str | None) -> ImapMailbox:
@@ -71,7 +71,7 @@ def _fetch(rollout: Rollout, mailbox: ImapMailbox) -> None:
         signal.signal(number, lambda *_: stop.set())
     while True:
         try:
-            if taken := mailbox.poll(rollout.reports.take_in):
+            if taken := mailbox.poll(rollout.notices.reports.take_in):
                 log.info("mail.taken-in", mails=taken)
         except Unavailable as error:  # the messages stay unread
             log.warning("mail.not-fetched", error=error.message, fix=error.fix)

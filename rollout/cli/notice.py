@@ -72,7 +72,7 @@ def list_notices(
     )
     with open_rollout() as rollout:
         rows = limit if as_json or limit else TABLE_ROWS + 1
-        items = rollout.notice_overview.notices(which, rows)
+        items = rollout.notices.overview.notices(which, rows)
         print_first(items, COLUMNS, as_json=as_json, limit=limit)
 
 
@@ -96,7 +96,7 @@ def preview(
     Example: rollout notice preview acme final-warning --png warning.png --dark --width 375
     """
     with open_rollout() as rollout:
-        letters = rollout.notice_preview.preview(account, step, deprecation)
+        letters = rollout.notices.preview.preview(account, step, deprecation)
         chromium = rollout.settings.chromium
     if png:
         take = partial(take_screenshot, width=width, dark=dark, chromium=find_chromium(chromium))
@@ -141,7 +141,7 @@ def send_test(
     Example: rollout notice send-test final-warning --account acme --to me@example.com
     """
     with open_rollout() as rollout:
-        sent = rollout.notice_trial.send(
+        sent = rollout.notices.trial.send(
             account,
             step,
             to=to,

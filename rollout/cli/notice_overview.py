@@ -33,7 +33,7 @@ def show_summary(
     """
     of, name = parse_cohort(deprecation, cohort)
     with open_rollout() as rollout:
-        steps = rollout.notice_overview.summary(of, name)
+        steps = rollout.notices.overview.summary(of, name)
     if as_json:
         print_json({"items": [_counts(step) for step in steps]})
         return
@@ -100,7 +100,7 @@ def list_untold(
     shown: set[Act] = set()
     with open_rollout() as rollout:
         rows = limit if as_json or limit else TABLE_ROWS + 1
-        found = rollout.notice_overview.untold(of, name, rows)
+        found = rollout.notices.overview.untold(of, name, rows)
         items = map(_item, found) if as_json else _rows(found, shown)
         print_first(items, UNTOLD, as_json=as_json, limit=limit, which="first")
     if not as_json:

@@ -22,7 +22,7 @@ class CalendarDoor:
     """The handler. A wrong link is answered like any other page that does not exist."""
 
     def __init__(self, rollout: Rollout) -> None:
-        self._calendars = rollout.calendars
+        self._calendars = rollout.notices.calendars
 
     def answer(self, request: Request) -> Response:
         """Hand the calendar out, or say that it is the one that the client has already."""

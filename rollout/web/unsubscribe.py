@@ -44,7 +44,7 @@ class UnsubscribeDoor:
     """The handler."""
 
     def __init__(self, rollout: Rollout) -> None:
-        self._unsubscribing = rollout.unsubscribing
+        self._unsubscribing = rollout.notices.unsubscribing
         self._pages = Pages(rollout.settings.templates)
 
     async def answer(self, request: Request) -> Response:

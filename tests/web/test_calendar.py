@@ -33,7 +33,7 @@ class Subscriber:
         self._app = make_app(rollout)
 
     def link(self, account_id: str = "acme") -> str:
-        return self.rollout.calendars.link(account_id)
+        return self.rollout.notices.calendars.link(account_id)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return asyncio.run(self._get(path, {k.replace("_", "-"): v for k, v in headers.items()}))
@@ -316,7 +316,7 @@ def test_a_renewed_link_opens_and_every_earlier_one_does_not(
 ) -> None:
     links = [subscriber.link()]
     uid = subscriber.event()["uid"]
-    links += [subscriber.rollout.calendars.renew("acme", operator="olga") for _ in range(2)]
+    links += [subscriber.rollout.notices.calendars.renew("acme", operator="olga") for _ in range(2)]
 
     assert [subscriber.get(link).status_code for link in links] == [404, 404, 200]
     assert subscriber.link() == links[-1]

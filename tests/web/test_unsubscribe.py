@@ -95,15 +95,15 @@ class Post:
 
     def __init__(self, rollout: Rollout, campaign: Campaign, server: SmtpServer) -> None:
         self._rollout = rollout
-        self.scheduling = rollout.scheduling
+        self.scheduling = rollout.notices.scheduling
         self.campaign = campaign
         self._server = server
 
     def work(self, at: Any = NOW) -> None:
         self.campaign.at(at)
-        while self._rollout.scheduling.sweep():
+        while self._rollout.notices.scheduling.sweep():
             pass
-        while self._rollout.delivery.sweep():
+        while self._rollout.notices.delivery.sweep():
             pass
 
     def last(self, to: str) -> Received:
@@ -294,7 +294,7 @@ def test_of_many_who_post_at_once_one_switches(post: Post, rollout: Rollout) -> 
     post.work()
     token = post.link(BOB).removeprefix("/unsubscribe/")
     with ThreadPoolExecutor(8) as pool:
-        switch = partial(rollout.unsubscribing.switch, wanted=False)
+        switch = partial(rollout.notices.unsubscribing.switch, wanted=False)
         readers = list(pool.map(switch, [token] * 8))
 
     assert [reader is not None and reader.wanted for reader in readers] == [False] * 8

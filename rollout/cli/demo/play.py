@@ -106,7 +106,7 @@ class Play:
 
     def _told(self, account_id: str) -> bool:
         which = NoticeFilter(account_id=account_id)
-        notices = self.stage.rollout.notice_overview.notices(which, None)
+        notices = self.stage.rollout.notices.overview.notices(which, None)
         return any(notice["state"] in {"sent", "delivered"} for notice in notices)
 
     def _let_callers_notice(self) -> None:

@@ -33,7 +33,7 @@ class MailEventsDoor:
 
     def __init__(self, rollout: Rollout, fetch: Fetch = fetch) -> None:
         settings = rollout.settings
-        self._reports = rollout.reports
+        self._reports = rollout.notices.reports
         self._providers: dict[str, Provider] = {}
         if settings.ses_topic is not None:
             self._providers["ses"] = AmazonSes(settings.ses_topic, fetch)

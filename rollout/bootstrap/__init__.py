@@ -1,0 +1,142 @@
+"""The composition root: settings and clock become adapters, adapters become services.
+
+The only place that wires. Entry points say ``with bootstrap(settings) as rollout: …``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache, partial
+
+import redis
+from sqlalchemy import Engine
+
+from rollout.adapters.clock import SystemClock
+from rollout.adapters.db.engine import make_engine
+from rollout.adapters.db.queries import SqlQueries
+from rollout.adapters.deprecation_file import read_deprecation
+from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore
+from rollout.adapters.holidays import holiday_finder
+from rollout.adapters.locales import canonical_locale
+from rollout.adapters.mail.template_check import sample_contexts
+from rollout.adapters.pepper import load_pepper
+from rollout.adapters.signatures import load_signatures
+from rollout.adapters.usage_stream import ValkeyUsageStream
+from rollout.bootstrap.notices import Notices, template_renderer, unit_of_work, wire_notices
+from rollout.bootstrap.servers import require_plain_clock, require_schema, servers, valkey
+from rollout.domain.clock import Clock
+from rollout.services.audit import Audit
+from rollout.services.cutoff.preview import CutoffPreview
+from rollout.services.cutoff.restore import CutoffRestore
+from rollout.services.cutoff.sweep import CutoffSweep
+from rollout.services.enforcement import Enforcement
+from rollout.services.inventory import Inventory
+from rollout.services.plan.dates import PlanDates
+from rollout.services.plan.drafting import PlanDrafts
+from rollout.services.plan.guards import PlanGuards
+from rollout.services.plan.wording import Wording
+from rollout.services.ports import Renderer, StartUnitOfWork
+from rollout.services.ports.queries import Queries
+from rollout.services.timekeeping import Timekeeping
+from rollout.services.usage import CallerNaming, UsageImport, UsageRetention, UsageService
+from rollout.services.usage.collecting import UsageCollector
+from rollout.services.usage.feeds import UsageFeeds
+from rollout.services.usage.questions import UsageQuestions
+from rollout.services.usage.uploading import UsageUploads
+from rollout.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """Everything wired: what an entry point may use."""
+
+    settings: Settings
+    clock: Clock
+    engine: Engine
+    redis: redis.Redis
+    redis_url: str = field(repr=False)
+    start: StartUnitOfWork
+    renderer: Renderer
+    audit: Audit
+    inventory: Inventory
+    usage: UsageService
+    usage_questions: UsageQuestions
+    usage_feeds: UsageFeeds
+    usage_import: UsageImport
+    naming: CallerNaming
+    retention: UsageRetention
+    usage_collector: UsageCollector
+    usage_uploads: UsageUploads
+    plan: PlanDrafts
+    dates: PlanDates
+    guards: PlanGuards
+    notices: Notices
+    cutoff: CutoffSweep
+    preview: CutoffPreview
+    restore: CutoffRestore
+    enforcement: Enforcement
+    timekeeping: Timekeeping
+    queries: Queries
+    pepper: bytes = field(repr=False)
+
+
+@contextmanager
+def bootstrap(settings: Settings, *, database_may_be_down: bool = False) -> Iterator[Rollout]:
+    """Wire everything; start embedded servers where none are configured, stop them on leaving.
+
+    A gateway must be able to start while a configured database is down.
+    """
+    with ExitStack() as stack:
+        database_url, redis_url = servers(settings, stack)
+        engine = make_engine(database_url)
+        stack.callback(engine.dispose)
+        client = valkey(redis_url)
+        stack.callback(client.close)
+        if settings.database_url is None or not database_may_be_down:
+            require_schema(engine, embedded=settings.database_url is None)
+            require_plain_clock(engine, production=settings.production)
+        yield _wire(settings, engine, client, redis_url)
+
+
+def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: str) -> Rollout:
+    clock, pepper = SystemClock(), load_pepper(settings.pepper, settings.data_dir)
+    start = unit_of_work(settings, engine, pepper)
+    renderer = template_renderer(settings, pepper)
+    return Rollout(
+        settings=settings,
+        clock=clock,
+        engine=engine,
+        redis=client,
+        redis_url=redis_url,
+        start=start,
+        renderer=renderer,
+        audit=Audit(start),
+        inventory=Inventory(start, pepper=pepper, canonical_locale=canonical_locale),
+        usage=UsageService(start),
+        usage_questions=UsageQuestions(start),
+        usage_feeds=UsageFeeds(start),
+        usage_import=UsageImport(start),
+        usage_uploads=UsageUploads(start, UsageImport(start)),
+        naming=CallerNaming(start, cache(partial(load_signatures, settings.signatures))),
+        retention=UsageRetention(start, timedelta(days=settings.sightings_days) or None),
+        usage_collector=UsageCollector(start, ValkeyUsageStream(client)),
+        plan=_plan(start, renderer),
+        dates=PlanDates(start, holiday_finder),
+        guards=PlanGuards(start),
+        notices=wire_notices(settings, clock, pepper, start, renderer),
+        cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck), holiday_finder),
+        preview=CutoffPreview(start),
+        restore=CutoffRestore(start, holiday_finder),
+        enforcement=Enforcement(start, ValkeyVerdictStore(client)),
+        timekeeping=Timekeeping(start, clock),
+        queries=SqlQueries(engine),
+        pepper=pepper,
+    )
+
+
+def _plan(start: StartUnitOfWork, renderer: Renderer) -> PlanDrafts:
+    wording = Wording(renderer, sample_contexts)
+    return PlanDrafts(start, read_deprecation, holiday_finder, wording)

@@ -1,0 +1,120 @@
+"""Notices: what writes them, what sends them, and what hears how they fared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parseaddr
+
+from sqlalchemy import Engine
+
+from rollout.adapters.calendar_file import CalendarFile
+from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.holidays import holiday_finder
+from rollout.adapters.mail.addresses import guest_list, own_domain
+from rollout.adapters.mail.dkim import dkim_signer
+from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.mail.reports import read_mail
+from rollout.adapters.mail.smtp import SmtpMailer
+from rollout.adapters.resources import templates_dir
+from rollout.domain.account_calendar import CalendarLinks
+from rollout.domain.clock import Clock
+from rollout.domain.notices.return_path import ReturnPaths
+from rollout.domain.notices.unsubscribe import UnsubscribeTokens
+from rollout.services.account_calendar import AccountCalendars
+from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.overview import NoticeOverview
+from rollout.services.notices.preview import NoticePreview
+from rollout.services.notices.reports import MailReports
+from rollout.services.notices.scheduling import NoticeScheduling
+from rollout.services.notices.trial import NoticeTrial
+from rollout.services.notices.unsubscribing import Unsubscribing
+from rollout.services.ports import Mailer, Renderer, StartUnitOfWork
+from rollout.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notices:
+    """Everything about notices that an entry point may use."""
+
+    scheduling: NoticeScheduling
+    delivery: NoticeDelivery
+    reports: MailReports
+    unsubscribing: Unsubscribing
+    preview: NoticePreview
+    overview: NoticeOverview
+    trial: NoticeTrial
+    calendars: AccountCalendars
+
+
+def wire_notices(
+    settings: Settings, clock: Clock, pepper: bytes, start: StartUnitOfWork, renderer: Renderer
+) -> Notices:
+    """Wire what has to do with notices."""
+    mailer, return_paths = _mailer(settings, clock), _return_paths(settings, pepper)
+    preview = NoticePreview(start, renderer)
+    guests = guest_list("ROLLOUT_TEST_RECIPIENTS", settings.test_recipients or "")
+    links = _calendar_links(settings, pepper)
+    return Notices(
+        scheduling=NoticeScheduling(start, holiday_finder),
+        delivery=NoticeDelivery(
+            start,
+            renderer,
+            mailer,
+            timedelta(seconds=settings.delivery_grace),
+            return_paths,
+            per_day=settings.letters_per_day or None,
+        ),
+        reports=MailReports(start, read_mail, return_paths),
+        unsubscribing=Unsubscribing(start, UnsubscribeTokens(pepper)),
+        preview=preview,
+        overview=NoticeOverview(start),
+        trial=NoticeTrial(start, preview, mailer, guests, _mail_domain(settings)),
+        calendars=AccountCalendars(start, links, CalendarFile(renderer)),
+    )
+
+
+def unit_of_work(settings: Settings, engine: Engine, pepper: bytes) -> StartUnitOfWork:
+    """Return what starts a unit of work; it makes the Message-IDs and links of new notices."""
+    links = _calendar_links(settings, pepper)
+    return lambda: SqlUnitOfWork(engine, _mail_domain(settings), links)
+
+
+def template_renderer(settings: Settings, pepper: bytes) -> TemplateRenderer:
+    """Return the renderer of letters; they say where to unsubscribe if there is such a place."""
+    folder = templates_dir() / "notices"
+    if settings.public_url is None:
+        return TemplateRenderer(folder, settings.templates)
+    address, tokens = settings.public_url.rstrip("/"), UnsubscribeTokens(pepper)
+    return TemplateRenderer(
+        folder, settings.templates, lambda contact: f"{address}/unsubscribe/{tokens.of(contact)}"
+    )
+
+
+def _calendar_links(settings: Settings, pepper: bytes) -> CalendarLinks:
+    return CalendarLinks(pepper, settings.public_url and settings.public_url.rstrip("/"))
+
+
+def _mail_domain(settings: Settings) -> str:
+    return parseaddr(settings.mail_from)[1].rpartition("@")[2] or "rollout.localhost"
+
+
+def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
+    signer = dkim_signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key)
+    if settings.smtp_url is None:
+        return None
+    return SmtpMailer(
+        settings.smtp_url,
+        sender=settings.mail_from,
+        reply_to=settings.mail_reply_to,
+        timeout=settings.smtp_timeout,
+        final_timeout=settings.smtp_final_timeout,
+        clock=clock,
+        signer=signer,
+    )
+
+
+def _return_paths(settings: Settings, pepper: bytes) -> ReturnPaths | None:
+    if settings.bounce_domain is None:
+        return None
+    return ReturnPaths(own_domain("ROLLOUT_BOUNCE_DOMAIN", settings.bounce_domain), pepper)
