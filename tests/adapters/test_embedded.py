@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from rollout.adapters.embedded import EmbeddedServers, running_servers
 from rollout.adapters.embedded.lock import one_at_a_time
-from rollout.adapters.embedded.place import run_dir
+from rollout.adapters.embedded.place import run_dir, system_user
 from rollout.domain.errors import BadInput, Unavailable
 
 REPOSITORY = Path(__file__).parents[2]
@@ -411,6 +412,18 @@ def test_a_directory_that_cannot_be_written_is_named(data_dir: Path) -> None:
         with pytest.raises(BadInput, match=r"cannot use .*/data.*: Read-only") as caught:
             EmbeddedServers.start(data_dir)
         assert "ROLLOUT_DATA_DIR" in (caught.value.fix or "")
+
+
+def test_several_first_starts_make_the_system_user_together() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes system users")
+    name = f"rollout-test-{os.getpid()}"
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            ids = set(pool.map(system_user, [name] * 6))
+        assert len(ids) == 1
+    finally:
+        subprocess.run(["userdel", name], check=False, capture_output=True)
 
 
 def test_a_file_in_the_place_of_the_directory_is_named(data_dir: Path) -> None:

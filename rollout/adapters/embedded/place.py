@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import logging
 import os
@@ -85,19 +86,24 @@ def server_owner() -> tuple[int, int]:
     """Return (uid, gid) for PostgreSQL, which refuses to run as root: then a system user's."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
-    command = ["useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-    owner = _system_user()
-    if owner is None:
-        # It may fail because another start is just making that user; what counts is the user.
-        with suppress(OSError):
-            subprocess.run(command, check=False, capture_output=True)  # noqa: S603  # a constant
-        owner = _system_user()
-    if owner is None:
-        raise Unavailable(
-            f"PostgreSQL cannot run as root, and the system user {SYSTEM_USER} cannot be made",
-            fix=f"run Rollout as another user, or first run: {' '.join(command)}",
-        )
-    return owner
+    return system_user(SYSTEM_USER)
+
+
+def system_user(name: str) -> tuple[int, int]:
+    """Return (uid, gid) of a system user that is made if need be; only root can do that."""
+    if owner := _ids_of(name):
+        return owner
+    command = ["useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", name]
+    with _users_for_ourselves():
+        if _ids_of(name) is None:
+            with suppress(OSError):
+                subprocess.run(command, check=False, capture_output=True)  # noqa: S603  # our own
+    if owner := _ids_of(name):
+        return owner
+    raise Unavailable(
+        f"PostgreSQL cannot run as root, and the system user {name} cannot be made",
+        fix=f"run Rollout as another user, or first run: {' '.join(command)}",
+    )
 
 
 def let_pass(directory: Path) -> None:
@@ -111,9 +117,23 @@ def let_pass(directory: Path) -> None:
             each.chmod(mode | stat.S_IXOTH)
 
 
-def _system_user() -> tuple[int, int] | None:
+@contextmanager
+def _users_for_ourselves() -> Iterator[None]:
+    """Let no other start make a user meanwhile.
+
+    In a container, of two that run useradd at once both may succeed, with different ids.
+    """
+    descriptor = os.open("/etc", os.O_RDONLY)
     try:
-        user = pwd.getpwnam(SYSTEM_USER)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _ids_of(name: str) -> tuple[int, int] | None:
+    try:
+        user = pwd.getpwnam(name)
     except KeyError:
         return None
     return user.pw_uid, user.pw_gid
