@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, text
 
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.notice_contexts import NoticeContexts
@@ -16,7 +16,8 @@ from rollout.adapters.db.suppression import SKIPPED
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, UNSUBSCRIBED, NoticeContext
 from rollout.domain.plan import Step
-from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening
+from rollout.domain.usage import History
+from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening, Stand
 
 # Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
 CLAIM_ENROLLMENTS = """
@@ -35,10 +36,9 @@ SELECT due.enrollment_id FROM running c
 
 # A statement of its own, so that it sees what it has locked and not what was there when the claim
 # began. `rest` is the only kind that can ever be in scope (M0): mobile keys are not even counted.
-CLAIMED = f"""
-SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.zone,
-       e.schedule_version, e.told_until, k.keys, k.last_seen, k.attested_at, k.days, c.cut_at,
-       coalesce(c.refused, 0) AS refused_since_cutoff
+CLAIMED = """
+SELECT e.enrollment_id, e.deprecation, k.keys, coalesce(c.refused, 0),
+       e.state, e.deadline, e.zone, e.told_until, c.cut_at
   FROM enrollments e
   LEFT JOIN LATERAL (
        SELECT max(c.cut_at) AS cut_at, sum(s.refused) AS refused
@@ -46,11 +46,18 @@ SELECT e.enrollment_id, e.deprecation, e.account_id, e.state, e.deadline, e.zone
         WHERE e.state = 'cut' AND c.enrollment_id = e.enrollment_id
           AND c.schedule_version = e.schedule_version) c ON true
   CROSS JOIN LATERAL (
-       SELECT count(*) AS keys, {OF_KEYS}
-         FROM keys LEFT JOIN key_usage u USING (key_id)
+       SELECT count(*) AS keys FROM keys
         WHERE keys.account_id = e.account_id AND keys.kind = 'rest'
           AND (keys.status = 'active' OR e.state = 'cut')) k
  WHERE e.enrollment_id = ANY(:ids) ORDER BY e.enrollment_id
+"""
+
+HISTORIES = f"""
+SELECT e.enrollment_id, {OF_KEYS}
+  FROM enrollments e JOIN keys USING (account_id) LEFT JOIN key_usage u USING (key_id)
+ WHERE e.enrollment_id = ANY(:ids) AND keys.kind = 'rest'
+   AND (keys.status = 'active' OR e.state = 'cut')
+ GROUP BY e.enrollment_id
 """
 
 # A warning never waits for somebody's morning so long that too little is left of its notice.
@@ -153,7 +160,14 @@ class SqlNotices:
         """Lock enrollments whose next step is due and whose cohort is not paused."""
         claimed = self._connection.execute(text(CLAIM_ENROLLMENTS), {"limit": limit}).scalars()
         rows = self._connection.execute(text(CLAIMED), {"ids": list(claimed)})
-        return [_due(row) for row in rows.mappings()]
+        return [_due(row) for row in rows]
+
+    def histories(self, enrollment_ids: Sequence[int]) -> Mapping[int, Sequence[History]]:
+        """Return what is known of the uses of their keys, of active ones if they are not cut."""
+        rows = self._connection.execute(text(HISTORIES), {"ids": list(enrollment_ids)})
+        return {
+            row.enrollment_id: histories(row.last_seen, row.attested_at, row.days) for row in rows
+        }
 
     def with_integration(self, enrollment_ids: Sequence[int], since: datetime) -> Collection[int]:
         """Return those whose keys an integration that is known by name has used since then."""
@@ -294,7 +308,7 @@ def _opening(opening: Opening | None) -> dict[str, Any]:
     return {"zones": list(at), "opens": list(at.values()), "spacing": spacing}
 
 
-def _due(row: RowMapping) -> DueEnrollment:
-    fields = dict(row)
-    evidence = [fields.pop(name) for name in ("last_seen", "attested_at", "days")]
-    return DueEnrollment(**fields, histories=histories(*evidence))
+def _due(row: Sequence[Any]) -> DueEnrollment:
+    enrollment_id, deprecation, keys, refused, state, deadline, zone, told_until, cut_at = row
+    stand = Stand(state, deadline, zone, told_until, cut_at)
+    return DueEnrollment(enrollment_id, deprecation, keys, refused, stand)

@@ -10,12 +10,12 @@ from functools import partial
 from rollout.domain.cutoff import spoken
 from rollout.domain.notices.timetable import Choice, Due, Timetable, aftermath, choose, warnings
 from rollout.domain.plan import Deprecation, Only
-from rollout.domain.usage import Coverage, Usage, judge_usage, most_used
+from rollout.domain.usage import Coverage, History, Usage, judge_usage, most_used
 from rollout.services.notices.reading_hours import when_open
 from rollout.services.plan.dates import postpone
 from rollout.services.plan.holidays import HolidayFinder
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
-from rollout.services.ports.notices import DueEnrollment, NewNotice
+from rollout.services.ports.notices import DueEnrollment, NewNotice, Stand
 
 BATCH = 1_000
 LONG_WEEKEND = timedelta(days=4)  # for which a first warning may wait in its reader's own hours
@@ -44,22 +44,20 @@ class NoticeScheduling:
         self, uow: UnitOfWork, document: Deprecation, due: Collection[DueEnrollment]
     ) -> None:
         now = uow.now()
-        facts = _facts(uow, document, due, now)
+        turns = {each: _turn(each, document, now) for each in {e.stand for e in due}}
+        facts = _facts(uow, document, [e for e in due if turns[e.stand].asks], turns, now)
         batch = _Batch()
         for enrollment in due:
-            timetable = _timetable(enrollment, document)
-            choice = choose(
-                timetable.passed(since=enrollment.told_until, now=now),
-                partial(_unmet, enrollment=enrollment, facts=facts, now=now),
+            turn = turns[enrollment.stand]
+            choice = turn.choice or choose(
+                turn.passed, partial(_unmet, of=enrollment.enrollment_id, facts=facts, now=now)
             )
-            if _too_late(choice, enrollment, document, now):
-                self._move(uow, document, enrollment, now)
-                continue
             if enrollment.keys:  # only people who are affected are written to
+                if _too_late(choice, enrollment.stand, document, now):
+                    self._move(uow, document, enrollment, now)
+                    continue
                 batch.new += _notices(enrollment, choice)
-            told_until = max(now, enrollment.told_until or now)  # the news of a date tells more
-            following = timetable.next(after=told_until)
-            batch.following.append((enrollment.enrollment_id, following))
+            batch.following.append((enrollment.enrollment_id, turn.following))
         batch.write(uow, document, now)
 
     def _move(
@@ -98,55 +96,82 @@ class _Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class _Turn:
+    """What is the same for all enrollments that stand at the same point of a timetable."""
+
+    passed: tuple[Due, ...]
+    following: datetime | None  # when the next step is due
+    asks: frozenset[Only]  # what of an enrollment itself it depends on
+    choice: Choice | None  # where that is nothing
+
+
+def _turn(stand: Stand, document: Deprecation, now: datetime) -> _Turn:
+    timetable = _timetable(stand, document)
+    passed = timetable.passed(since=stand.told_until, now=now)
+    told_until = max(now, stand.told_until or now)  # the news of a date tells more
+    asks = frozenset(only for due in passed for only in due.step.only)
+    choice = None if asks else choose(passed, partial(_past_its_use, now=now))
+    return _Turn(passed, timetable.next(after=told_until), asks, choice)
+
+
+def _timetable(stand: Stand, document: Deprecation) -> Timetable:
+    """Before the cutoff people are warned; after it they are told what happened."""
+    if stand.state == "cut":  # the cut itself may be late: people count from it
+        return aftermath(document, stand.cut_at or stand.deadline)
+    return warnings(document, stand.deadline, stand.zone)
+
+
+@dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the conditions of steps ask."""
+    """What the conditions of steps ask, by enrollment."""
 
     usage: Mapping[int, Usage]
     with_integration: Collection[int]
+    refused: Collection[int]  # whose keys were refused since the cutoff
 
 
 def _facts(
-    uow: UnitOfWork, document: Deprecation, due: Collection[DueEnrollment], now: datetime
+    uow: UnitOfWork,
+    document: Deprecation,
+    due: Collection[DueEnrollment],
+    turns: Mapping[Stand, _Turn],
+    now: datetime,
 ) -> _Facts:
-    asked = {only for step in document.reminders for only in step.only}
-    usage: dict[int, Usage] = {}
-    if asked & {Only.IN_USE, Only.UNKNOWN, Only.NOT_MIGRATED}:
+    """Ask the database for what is needed, and of those enrollments only that need it."""
+
+    def who_ask(*conditions: Only) -> list[int]:
+        return [e.enrollment_id for e in due if turns[e.stand].asks.intersection(conditions)]
+
+    usage: Mapping[int, Usage] = {}
+    if asked := who_ask(Only.IN_USE, Only.UNKNOWN, Only.NOT_MIGRATED):
         coverage = uow.usage.coverage()
-        usage = {e.enrollment_id: _usage(e, document, coverage, now) for e in due}
+        histories = uow.notices.histories(asked)
+        usage = {each: _usage(of, document, coverage, now) for each, of in histories.items()}
     with_integration: Collection[int] = ()
-    if Only.HAS_INTEGRATION in asked:
+    if asked := who_ask(Only.HAS_INTEGRATION):
         since = now - document.guards.usage_window
-        with_integration = uow.notices.with_integration([e.enrollment_id for e in due], since)
-    return _Facts(usage, with_integration)
+        with_integration = uow.notices.with_integration(asked, since)
+    refused = {e.enrollment_id for e in due if e.refused_since_cutoff}
+    return _Facts(usage, with_integration, refused)
 
 
 def _usage(
-    enrollment: DueEnrollment, document: Deprecation, coverage: Coverage, now: datetime
+    histories: Collection[History], document: Deprecation, coverage: Coverage, now: datetime
 ) -> Usage:
     guards = document.guards
     window, fresh = guards.usage_window, guards.usage_fresh
     return most_used(
         judge_usage(of_key, coverage, now=now, window=window, fresh=fresh).usage
-        for of_key in enrollment.histories
+        for of_key in histories
     )
 
 
-def _timetable(enrollment: DueEnrollment, document: Deprecation) -> Timetable:
-    """Before the cutoff people are warned; after it they are told what happened."""
-    if enrollment.state == "cut":  # the cut itself may be late: people count from it
-        return aftermath(document, enrollment.cut_at or enrollment.deadline)
-    return warnings(document, enrollment.deadline, enrollment.zone)
-
-
-def _too_late(
-    choice: Choice, enrollment: DueEnrollment, document: Deprecation, now: datetime
-) -> bool:
+def _too_late(choice: Choice, stand: Stand, document: Deprecation, now: datetime) -> bool:
     """Whether a last warning, if it went out now, would leave less than it must."""
-    if enrollment.state == "cut" or not enrollment.keys or choice.send is None:
+    if stand.state == "cut" or choice.send is None or stand.deadline - now >= document.spacing:
         return False
     stood_for = [choice.send, *(due for due, _ in choice.skipped)]
-    is_last = any(due.step == document.last_warning for due in stood_for)
-    return is_last and enrollment.deadline - now < document.spacing
+    return any(due.step == document.last_warning for due in stood_for)
 
 
 def _notices(enrollment: DueEnrollment, choice: Choice) -> Iterator[NewNotice]:
@@ -158,17 +183,24 @@ def _notices(enrollment: DueEnrollment, choice: Choice) -> Iterator[NewNotice]:
         yield NewNotice(enrollment.enrollment_id, step, not_after=not_after)
 
 
-def _unmet(due: Due, *, enrollment: DueEnrollment, facts: _Facts, now: datetime) -> str | None:
+def _past_its_use(due: Due, *, now: datetime) -> str | None:
+    """Say why a step is of no use any more, or None."""
+    if due.step.max_late is None or now <= due.at + due.step.max_late:
+        return None
+    return f"{spoken(now - due.at)} late; its max_late is {spoken(due.step.max_late)}"
+
+
+def _unmet(due: Due, *, of: int, facts: _Facts, now: datetime) -> str | None:
     """Say why a step is not sent, or None."""
-    step, usage = due.step, facts.usage.get(enrollment.enrollment_id)
-    if step.max_late is not None and now > due.at + step.max_late:
-        return f"{spoken(now - due.at)} late; its max_late is {spoken(step.max_late)}"
+    if why := _past_its_use(due, now=now):
+        return why
+    usage = facts.usage.get(of)
     met = {
         Only.IN_USE: usage is Usage.IN_USE,
         Only.UNKNOWN: usage is Usage.UNKNOWN,
         Only.NOT_MIGRATED: usage is not Usage.UNUSED,
-        Only.HAS_INTEGRATION: enrollment.enrollment_id in facts.with_integration,
-        Only.REFUSED_SINCE_CUTOFF: enrollment.refused_since_cutoff > 0,
+        Only.HAS_INTEGRATION: of in facts.with_integration,
+        Only.REFUSED_SINCE_CUTOFF: of in facts.refused,
     }
-    unmet = [only for only in step.only if not met[only]]
+    unmet = [only for only in due.step.only if not met[only]]
     return f"only: {', '.join(unmet)}, which is not so" if unmet else None

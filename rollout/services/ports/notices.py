@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rollout.domain.notices import NoticeContext
 from rollout.domain.plan import Step
 from rollout.domain.usage import History
+
+
+class Stand(NamedTuple):
+    """Where an enrollment stands in its timetable: many stand at the same point."""
+
+    state: str
+    deadline: datetime
+    zone: str
+    told_until: datetime | None
+    cut_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +28,9 @@ class DueEnrollment:
 
     enrollment_id: int
     deprecation: str
-    account_id: str
-    state: str
-    deadline: datetime
-    zone: str
-    schedule_version: int
-    told_until: datetime | None
     keys: int  # in scope and, before the deadline, active
-    histories: tuple[History, ...]  # of those keys
     refused_since_cutoff: int
-    cut_at: datetime | None
+    stand: Stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,10 @@ class NoticesRepository(Protocol):
 
     def claim_enrollments(self, limit: int) -> Sequence[DueEnrollment]:
         """Lock enrollments whose next step is due and whose cohort is not paused."""
+        ...
+
+    def histories(self, enrollment_ids: Sequence[int]) -> Mapping[int, Sequence[History]]:
+        """Return what is known of the uses of their keys, of active ones if they are not cut."""
         ...
 
     def with_integration(self, enrollment_ids: Sequence[int], since: datetime) -> Collection[int]:
