@@ -17,7 +17,7 @@ from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.testing import FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.command_line import CommandLine
-from tests.support.database import fresh_database, make_template
+from tests.support.database import be_quick, fresh_database, make_template
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -29,6 +29,7 @@ def servers() -> Iterator[EmbeddedServers]:
         TemporaryDirectory(prefix="rollout-test-") as place,
         EmbeddedServers.start(Path(place)) as running,
     ):
+        be_quick(running.database_url)
         make_template(running.database_url)
         yield running
 

@@ -25,11 +25,18 @@ def make_template(server_url: str) -> None:
     engine.dispose()
 
 
+def be_quick(server_url: str) -> None:
+    """Let a server forget everything if the machine fails: what only tests need is made anew."""
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        _administer(server_url, f"ALTER SYSTEM SET {setting} = off")
+    _administer(server_url, "SELECT pg_reload_conf()")
+
+
 @contextmanager
 def fresh_database(server_url: str) -> Iterator[str]:
     """Hand out the URL of a new database and drop it afterwards."""
     name = f"test_{next(_numbers)}"
-    _administer(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    _administer(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
     try:
         yield _database(server_url, name)
     finally:
