@@ -277,7 +277,7 @@ def test_a_warning_that_was_delayed_is_not_sent_after_the_cutoff(
     campaign.run("UPDATE notices SET state = 'pending' WHERE state = 'leased'")
     campaign.live(DEADLINE)
     with campaign.start() as uow:
-        uow.ledger.finish([Ended(leased, NoticeState.RETRY, retry_at=DEADLINE)])
+        uow.ledger.finish([Ended(leased, NoticeState.RETRY, wait=DEADLINE - uow.now())])
         uow.commit()
     campaign.work(DEADLINE + timedelta(hours=1))
 

@@ -265,7 +265,7 @@ def test_what_has_waited_for_weeks_is_sent(campaign: Campaign) -> None:
     with campaign.start() as uow:
         [first] = uow.ledger.lease(1, timedelta(minutes=2))
         uow.ledger.begin([first], timedelta(minutes=12))
-        uow.ledger.finish([Ended(first, NoticeState.RETRY, retry_at=NOW)])
+        uow.ledger.finish([Ended(first, NoticeState.RETRY, wait=timedelta(0))])
         uow.commit()
     campaign.at(NOW + timedelta(weeks=3))
 

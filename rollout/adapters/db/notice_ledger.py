@@ -76,13 +76,13 @@ UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_ins
 
 FINISH = """
 UPDATE notices n SET state = ended.state, reason = ended.reason,
-       attempt_at = coalesce(ended.retry_at, n.attempt_at),
+       attempt_at = coalesce(rollout_now() + ended.wait, n.attempt_at),
        sent_at = CASE WHEN ended.state = 'sent' THEN rollout_instant() ELSE n.sent_at END,
        resent_at = CASE WHEN ended.again THEN rollout_instant() ELSE n.resent_at END,
        bounced_at = CASE WHEN ended.state = 'bounced' THEN rollout_instant() END
   FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:states AS text[]),
-              CAST(:reasons AS text[]), CAST(:retries AS timestamptz[]), CAST(:again AS bool[]))
-       AS ended (notice_id, lease, state, reason, retry_at, again)
+              CAST(:reasons AS text[]), CAST(:waits AS interval[]), CAST(:again AS bool[]))
+       AS ended (notice_id, lease, state, reason, wait, again)
  WHERE (n.notice_id, n.lease) = (ended.notice_id, ended.lease) AND n.state IN ('leased', 'sending')
 RETURNING n.notice_id
 """
@@ -154,7 +154,7 @@ class SqlNoticeLedger:
             [end.leased for end in ended],
             states=[end.state.value for end in ended],
             reasons=[end.reason for end in ended],
-            retries=[end.retry_at for end in ended],
+            waits=[end.wait for end in ended],
             again=[end.again for end in ended],
         )
 

@@ -115,7 +115,8 @@ class NoticeDelivery:
             document = documents[leased.deprecation]
             at = next_reading(document, leased.step, reader.zone, reader.deadline, now)
             if at > now:
-                later.append(Ended(leased, NoticeState.RETRY, "in the reader's own hours", at))
+                why = "in the reader's own hours"
+                later.append(Ended(leased, NoticeState.RETRY, why, at - now))
         return uow.ledger.finish(later) | uow.ledger.finish(self._too_many(uow, batch, now))
 
     def _too_many(self, uow: UnitOfWork, batch: Sequence[Leased], now: datetime) -> list[Ended]:
@@ -127,7 +128,7 @@ class NoticeDelivery:
         got = uow.ledger.letters_since(asked, now - A_DAY)
         why = f"more than {self._per_day} a day would be too many"
         return [
-            Ended(leased, NoticeState.RETRY, why, letters[-self._per_day] + A_DAY)
+            Ended(leased, NoticeState.RETRY, why, letters[-self._per_day] + A_DAY - now)
             for leased in batch
             if len(letters := got.get(leased.email.lower(), ())) >= self._per_day
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import NoticeState, retry_delay
@@ -18,8 +18,7 @@ UNDELIVERED = frozenset({NoticeState.BOUNCED, NoticeState.DEAD})
 
 def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
     """Write what the server said of each, with its fact."""
-    now = uow.now()
-    ended = [_ended(leased, receipt, now) for leased, receipt in sent]
+    ended = [_ended(leased, receipt) for leased, receipt in sent]
     recorded = uow.ledger.finish(ended)  # whoever has a lease that was lost records that one
     for leased, receipt in sent:
         if receipt.recipient_refused and leased.notice_id in recorded:
@@ -36,16 +35,14 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
             escalate(uow, end.leased)
 
 
-def _ended(leased: Leased, receipt: Receipt, now: datetime) -> Ended:
-    state, retry_at = _next_state(leased, receipt, now)
+def _ended(leased: Leased, receipt: Receipt) -> Ended:
+    state, wait = _next_state(leased, receipt)
     again = state is NoticeState.RETRY and receipt.outcome is Outcome.UNCERTAIN
-    return Ended(leased, state, receipt.reply, retry_at, again=again)
+    return Ended(leased, state, receipt.reply, wait, again=again)
 
 
-def _next_state(
-    leased: Leased, receipt: Receipt, now: datetime
-) -> tuple[NoticeState, datetime | None]:
-    """Say what becomes of a notice.
+def _next_state(leased: Leased, receipt: Receipt) -> tuple[NoticeState, timedelta | None]:
+    """Say what becomes of a notice, and when it is tried again.
 
     An uncertain one is sent again, once, where its step says so: its people would rather read it
     twice than never.
@@ -60,7 +57,7 @@ def _next_state(
         case Outcome.TEMPORARY if leased.attempts + 1 >= MAX_ATTEMPTS:
             return unsent(leased, NoticeState.DEAD), None
         case _:
-            return NoticeState.RETRY, now + retry_delay(leased.attempts)
+            return NoticeState.RETRY, retry_delay(leased.attempts)
 
 
 def unsent(leased: Leased, state: NoticeState) -> NoticeState:

@@ -37,7 +37,7 @@ class Ended:
     leased: Leased
     state: NoticeState
     reason: str | None = None
-    retry_at: datetime | None = None
+    wait: timedelta | None = None  # before it is tried again
     again: bool = False  # once more, though it may have arrived
 
 
