@@ -36,6 +36,7 @@ from rollout.adapters.mail.message import compose
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.resources import templates_dir
+from rollout.domain.notices.envelope import Envelopes
 from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.notices.preview import NoticePreview
 
@@ -135,7 +136,11 @@ def deliver(ready: Barrier, database_url: str, port: int, memory: Synchronized[i
         clock=SystemClock(),
     )
     service = NoticeDelivery(
-        lambda: SqlUnitOfWork(engine), renderer(), mailer, timedelta(seconds=60)
+        start=lambda: SqlUnitOfWork(engine),
+        renderer=renderer(),
+        mailer=mailer,
+        grace=timedelta(seconds=60),
+        envelopes=Envelopes(b"k" * 32),
     )
     ready.wait(timeout=60)
     at_once(lambda: drain(service.sweep))

@@ -124,6 +124,12 @@ class Settings:
         "the verification key with which SendGrid reports to `POST /api/v1/mail/sendgrid`;"
         " unset: it may not",
     )
+    postmark_token: str | None = _setting(
+        None,
+        "the password with which Postmark, which sends for you, reports to"
+        " `POST /api/v1/mail/postmark`, of at least 16 characters; unset: it may not",
+        secret=True,
+    )
     public_url: str | None = _setting(
         None,
         "the https address at which people reach the web service, such as"
@@ -205,11 +211,14 @@ class Settings:
                 f"ROLLOUT_ENVIRONMENT is {self.environment!r}",
                 fix="set it to development or production",
             )
-        if self.usage_token is not None and len(self.usage_token) < SHORTEST_TOKEN:
-            raise BadInput(
-                f"ROLLOUT_USAGE_TOKEN has less than {SHORTEST_TOKEN} characters: it can be guessed",
-                fix="make one with `openssl rand -hex 32`, or unset it",
-            )
+        for name in ("usage_token", "postmark_token"):
+            token = getattr(self, name)
+            if token is not None and len(token) < SHORTEST_TOKEN:
+                raise BadInput(
+                    f"{PREFIX}{name.upper()} has less than {SHORTEST_TOKEN} characters: it can be"
+                    " guessed",
+                    fix="make one with `openssl rand -hex 32`, or unset it",
+                )
         if self.public_url is not None and not _PUBLIC.fullmatch(self.public_url):
             raise BadInput(
                 f"ROLLOUT_PUBLIC_URL is not an https address: {self.public_url!r}",

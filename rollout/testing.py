@@ -16,6 +16,7 @@ from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import Unavailable
 from rollout.domain.gateway import Record
 from rollout.domain.notices import NoticeContext
+from rollout.domain.notices.envelope import Envelope
 from rollout.services.ports import (
     Letter,
     MailSession,
@@ -40,7 +41,12 @@ class Sent:
     to: str
     message_id: str
     letter: Letter
-    return_path: str | None = None
+    envelope: Envelope | None = None
+
+    @property
+    def return_path(self) -> str | None:
+        """Where bounces come back to, if not to the sender."""
+        return self.envelope.return_path if self.envelope else None
 
 
 class FakeMailer:
@@ -65,7 +71,7 @@ class FakeMailer:
         yield self
 
     def send(
-        self, *, to: str, message_id: str, letter: Letter, return_path: str | None = None
+        self, *, to: str, message_id: str, letter: Letter, envelope: Envelope | None = None
     ) -> Receipt:
         """Keep the letter if the attempt ends accepted."""
         self.attempts.append(to)
@@ -75,7 +81,7 @@ class FakeMailer:
             return Receipt(Outcome.REFUSED, str(error), recipient_refused=True)
         receipt = self._planned[to].popleft() if self._planned[to] else ACCEPTED
         if receipt.outcome is Outcome.ACCEPTED:
-            self.sent.append(Sent(to, message_id, letter, return_path))
+            self.sent.append(Sent(to, message_id, letter, envelope))
         return receipt
 
 

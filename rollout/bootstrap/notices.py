@@ -13,13 +13,14 @@ from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.mail.addresses import guest_list, own_domain
 from rollout.adapters.mail.dkim import dkim_signer
+from rollout.adapters.mail.providers.postmark import postmark_headers
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.resources import templates_dir
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.clock import Clock
-from rollout.domain.notices.return_path import ReturnPaths
+from rollout.domain.notices.envelope import Envelopes
 from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.services.account_calendar import AccountCalendars
 from rollout.services.notices.delivery import NoticeDelivery
@@ -51,7 +52,7 @@ def wire_notices(
     settings: Settings, clock: Clock, pepper: bytes, start: StartUnitOfWork, renderer: Renderer
 ) -> Notices:
     """Wire what has to do with notices."""
-    mailer, return_paths = _mailer(settings, clock), _return_paths(settings, pepper)
+    mailer, envelopes = _mailer(settings, clock), _envelopes(settings, pepper)
     preview = NoticePreview(start, renderer)
     guests = guest_list("ROLLOUT_TEST_RECIPIENTS", settings.test_recipients or "")
     links = _calendar_links(settings, pepper)
@@ -62,10 +63,10 @@ def wire_notices(
             renderer,
             mailer,
             timedelta(seconds=settings.delivery_grace),
-            return_paths,
+            envelopes,
             per_day=settings.letters_per_day or None,
         ),
-        reports=MailReports(start, read_mail, return_paths),
+        reports=MailReports(start, read_mail, envelopes),
         unsubscribing=Unsubscribing(start, UnsubscribeTokens(pepper)),
         preview=preview,
         overview=NoticeOverview(start),
@@ -111,10 +112,10 @@ def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
         final_timeout=settings.smtp_final_timeout,
         clock=clock,
         signer=signer,
+        headers=postmark_headers if settings.postmark_token else (lambda _: {}),
     )
 
 
-def _return_paths(settings: Settings, pepper: bytes) -> ReturnPaths | None:
-    if settings.bounce_domain is None:
-        return None
-    return ReturnPaths(own_domain("ROLLOUT_BOUNCE_DOMAIN", settings.bounce_domain), pepper)
+def _envelopes(settings: Settings, pepper: bytes) -> Envelopes:
+    domain = settings.bounce_domain
+    return Envelopes(pepper, domain and own_domain("ROLLOUT_BOUNCE_DOMAIN", domain))

@@ -16,6 +16,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
 
+from rollout.domain.notices.envelope import Envelope as NoticeEnvelope
 from rollout.services.ports import Letter, Mailer, Outcome, Receipt
 from rollout.testing import REFUSED, TEMPORARY, UNCERTAIN, FakeMailer, Sent
 from tests.support.mailing import mailer as real_mailer
@@ -62,12 +63,11 @@ class Office:
         parts = [message.get_body((kind,)) for kind in ("plain", "html")]
         text, html = (str(part and part.get_content()).replace("\r\n", "\n") for part in parts)
         letter = Letter(str(message["Subject"]), text, html)
-        path = (
-            None
-            if envelope.mail_from == message["From"].addresses[0].addr_spec
-            else envelope.mail_from
+        path = envelope.mail_from
+        known_as = (
+            None if path == message["From"].addresses[0].addr_spec else NoticeEnvelope("", path)
         )
-        self.arrived.append(Sent(to, str(message["Message-ID"]), letter, path))
+        self.arrived.append(Sent(to, str(message["Message-ID"]), letter, known_as))
         return "250 2.0.0 Queued"
 
 
@@ -120,7 +120,7 @@ def test_a_letter_is_sent_from_the_return_path_where_one_is_given(post: Post) ->
             to="dev@acme.example",
             message_id="<1@platform.example>",
             letter=LETTER,
-            return_path="bounces+1.a@platform.example",
+            envelope=NoticeEnvelope("1.a", "bounces+1.a@platform.example"),
         )
     [sent] = post.arrived()
     assert sent.return_path == "bounces+1.a@platform.example"

@@ -20,6 +20,7 @@ from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.plan.dates import PlanDates
 from rollout.services.plan.guards import PlanGuards
 from rollout.testing import FakeMailer, FakeRenderer
+from tests.support.campaign import ENVELOPES
 from tests.support.crowd import COHORTS, PLAN, gather
 from tests.support.database import rows
 from tests.support.processes import wait_until
@@ -65,7 +66,7 @@ class Contest:
 
     def tell(self) -> None:
         """Whose date has moved is told, or they would be held for ever."""
-        post = NoticeDelivery(self.start, FakeRenderer(), FakeMailer(), grace=timedelta(0))
+        post = NoticeDelivery(self.start, FakeRenderer(), FakeMailer(), timedelta(0), ENVELOPES)
         while not self.all_is_done.is_set():
             post.sweep()
             post.confirm()

@@ -17,6 +17,7 @@ from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.resources import templates_dir
 from rollout.services.notices.delivery import BATCH, NoticeDelivery
+from tests.support.campaign import ENVELOPES
 from tests.support.crowd import gather
 from tests.support.database import rows, run
 from tests.support.mailing import mailer
@@ -52,7 +53,7 @@ def delivery(
     write_letters(engine)
     renderer = TemplateRenderer(templates_dir() / "notices")
     return NoticeDelivery(
-        start, renderer, mailer(server.url, timeout=1, final_timeout=1), timedelta(0)
+        start, renderer, mailer(server.url, timeout=1, final_timeout=1), timedelta(0), ENVELOPES
     )
 
 

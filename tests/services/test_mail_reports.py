@@ -11,7 +11,7 @@ from rollout.domain.notices import NoticeState
 from rollout.domain.notices.delivery import ReportKind
 from rollout.services.ports.notice_ledger import Ended
 from rollout.testing import UNCERTAIN, FakeMailer, Sent
-from tests.support.campaign import RETURN_PATHS, Campaign
+from tests.support.campaign import ENVELOPES, Campaign
 from tests.support.cast import NOW
 from tests.support.database import digests
 from tests.support.returned_mail import answer, complaint, dsn
@@ -224,7 +224,7 @@ def test_what_is_about_none_of_ours_is_kept_and_changes_nothing(
 ) -> None:
     before = told.rows("SELECT * FROM notices ORDER BY notice_id")
     stranger = Sent("x@y.example", "<theirs@elsewhere.example>", sent[BOB].letter)
-    forged = RETURN_PATHS.of(1).replace("bounces+1.", "bounces+2.")
+    forged = str(ENVELOPES.of(1).return_path).replace("bounces+1.", "bounces+2.")
     for mail in (dsn(stranger), dsn(stranger, to=forged), b"From: a@b.example\nSubject: Hi\n\n"):
         assert told.reports.take_in(mail).notice is None
 

@@ -12,7 +12,7 @@ from rollout.domain.errors import BadRows
 from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.services.notices.unsubscribing import Unsubscribing
 from rollout.testing import ACCEPTED, NO_LINE, REFUSED, TEMPORARY, UNCERTAIN, FakeMailer
-from tests.support.campaign import GRACE, RETURN_PATHS, Campaign
+from tests.support.campaign import ENVELOPES, GRACE, Campaign
 from tests.support.cast import NOW, PLAN
 from tests.support.returned_mail import dsn
 
@@ -180,7 +180,7 @@ def test_a_bounce_of_one_letter_is_a_bounce_of_all_that_it_told(
     campaign.live(NOW + DAY)
     (sent,) = [sent for sent in mailer.sent if sent.to.lower() == ANN]
     assert sent.return_path is not None
-    assert RETURN_PATHS.notice([sent.return_path]) is not None
+    assert ENVELOPES.notice([sent.return_path], []) is not None
     campaign.reports.take_in(dsn(sent, to=sent.return_path), [sent.return_path])
 
     assert to_ann(campaign) == of_all("bounced")

@@ -16,7 +16,7 @@ from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.resources import templates_dir
-from rollout.domain.notices.return_path import ReturnPaths
+from rollout.domain.notices.envelope import Envelopes
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
 from rollout.services.cutoff.sweep import CutoffSweep, Sweep
@@ -32,7 +32,7 @@ from tests.support.cast import NOW, PLAN, bring_on
 from tests.support.database import set_clock
 
 GRACE = timedelta(minutes=15)
-RETURN_PATHS = ReturnPaths("bounces.platform.example", b"k" * 32)
+ENVELOPES = Envelopes(b"k" * 32, "bounces.platform.example")
 
 NEXT = """
 SELECT min(at) FROM (
@@ -65,8 +65,8 @@ class Campaign:
         self.dates = PlanDates(start, holiday_finder)
         self.guards = PlanGuards(start)
         self.scheduling = NoticeScheduling(start, holiday_finder)
-        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, RETURN_PATHS, per_day)
-        self.reports = MailReports(start, read_mail, RETURN_PATHS)
+        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, ENVELOPES, per_day)
+        self.reports = MailReports(start, read_mail, ENVELOPES)
         self.sweep = CutoffSweep(start, timedelta(seconds=30), holiday_finder)
         self.preview = CutoffPreview(start)
         self.restore = CutoffRestore(start, holiday_finder)

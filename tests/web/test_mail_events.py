@@ -342,7 +342,7 @@ def test_a_provider_without_its_setting_and_one_unknown_are_not_there(
 
     assert (closed.status_code, unknown.status_code) == (404, 404)
     assert "set ROLLOUT_SES_TOPIC" in closed.json()["detail"]
-    assert "known: ses, sendgrid" in unknown.json()["detail"]
+    assert "known: ses, sendgrid, postmark" in unknown.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ be encoded in a header is still left to it.
 from __future__ import annotations
 
 from binascii import b2a_qp
+from collections.abc import Mapping
 from datetime import datetime
 from email.headerregistry import Address
 from email.policy import SMTP, SMTPUTF8
@@ -27,11 +28,13 @@ def compose(
     to: Address,
     message_id: str,
     date: datetime,
+    for_the_server: Mapping[str, str] | None = None,
 ) -> bytes:
     """Return the message with CRLF line ends, text first, HTML as its alternative.
 
     Seven bits only, except where the recipient's address itself needs SMTPUTF8 (RFC 6531). Raises
-    ``ValueError`` for what cannot stand in a header, a line break above all.
+    ``ValueError`` for what cannot stand in a header, a line break above all. ``for_the_server`` are
+    headers that only the mail server is to read.
     """
     utf8 = not to.addr_spec.isascii()
     headers: dict[str, str | Address] = {
@@ -44,6 +47,7 @@ def compose(
         "Message-ID": message_id,
         "Auto-Submitted": "auto-generated",  # RFC 3834: vacation replies stay away
         "X-Auto-Response-Suppress": "All",  # the same, for Exchange
+        **(for_the_server or {}),
         "MIME-Version": "1.0",
         "Content-Type": f'multipart/alternative; boundary="{_BOUNDARY.decode()}"',
     }

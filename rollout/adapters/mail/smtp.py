@@ -11,7 +11,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from email.headerregistry import Address
@@ -22,6 +22,7 @@ from rollout.adapters.mail.message import compose
 from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_url
 from rollout.domain.clock import Clock
+from rollout.domain.notices.envelope import Envelope
 from rollout.services.ports import Letter, MailSession, Outcome, Receipt
 
 # What a server or a network can make smtplib raise. Its own exceptions are OSErrors; a broken
@@ -32,6 +33,7 @@ _LINE_ERRORS = (OSError, ValueError)
 _COMPLETED, _INTERMEDIATE, _TRANSIENT, _PERMANENT = 2, 3, 4, 5
 
 _Replies = Iterator[tuple[int, bytes]]
+HeadersOf = Callable[[Envelope | None], Mapping[str, str]]
 
 _FINAL_DOT = b".\r\n"
 _CLOSING = 421  # RFC 5321, section 4.3.2: in whatever phase, and the line is closed after it
@@ -50,6 +52,7 @@ class _Office:
     final_timeout: float
     clock: Clock
     signer: DkimSigner | None
+    headers: HeadersOf
 
 
 class SmtpMailer:
@@ -65,11 +68,13 @@ class SmtpMailer:
         final_timeout: float,
         clock: Clock,
         signer: DkimSigner | None = None,
+        headers: HeadersOf = lambda _: {},
     ) -> None:
         """Read the settings; raise ``BadInput`` for one that cannot be used.
 
         ``timeout`` and ``final_timeout`` are seconds: for each reply, and for the one after the
         final dot. The clock only dates the letters. Without a signer, DKIM is left to the server.
+        ``headers`` are further ones that only the server is to read.
         """
         self._office = _Office(
             server=parse_smtp_url(url),
@@ -79,6 +84,7 @@ class SmtpMailer:
             final_timeout=final_timeout,
             clock=clock,
             signer=signer,
+            headers=headers,
         )
 
     @contextmanager
@@ -99,7 +105,7 @@ class _Session:
         self._line: smtplib.SMTP | None = None
 
     def send(
-        self, *, to: str, message_id: str, letter: Letter, return_path: str | None = None
+        self, *, to: str, message_id: str, letter: Letter, envelope: Envelope | None = None
     ) -> Receipt:
         """Try once to hand a letter over."""
         try:
@@ -107,7 +113,7 @@ class _Session:
         except ValueError as error:
             return Receipt(Outcome.REFUSED, _shown(error), recipient_refused=True)
         try:
-            data = self._compose(letter, address, message_id)
+            data = self._compose(letter, address, message_id, envelope)
         except ValueError as error:
             return Receipt(Outcome.REFUSED, f"the letter cannot be written: {_shown(error)}")
         try:
@@ -121,7 +127,7 @@ class _Session:
                     " SMTPUTF8",
                     recipient_refused=True,
                 )
-            sender = return_path or self._office.sender.addr_spec
+            sender = (envelope and envelope.return_path) or self._office.sender.addr_spec
             line, replies = self._begin(line, sender, address.addr_spec, used=used)
         except _LINE_ERRORS as error:
             return Receipt(
@@ -140,7 +146,9 @@ class _Session:
                 self._line.quit()
             self._drop()
 
-    def _compose(self, letter: Letter, to: Address, message_id: str) -> bytes:
+    def _compose(
+        self, letter: Letter, to: Address, message_id: str, envelope: Envelope | None
+    ) -> bytes:
         office, now = self._office, self._office.clock.now()
         data = compose(
             letter,
@@ -149,6 +157,7 @@ class _Session:
             to=to,
             message_id=message_id,
             date=now,
+            for_the_server=office.headers(envelope),
         )
         if office.signer:
             data = office.signer.sign(data, now)

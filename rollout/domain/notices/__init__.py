@@ -6,6 +6,7 @@ ahead          which steps are still to come
 untold         whose date is near and not promised
 delivery       what comes back by mail, and what follows
 return_path    addresses by which a bounce names its notice
+envelope       what else a letter bears on its way, and how what comes back is read
 unsubscribe    links by which readers switch optional messages off
 guests         whom a test message may be sent to
 """

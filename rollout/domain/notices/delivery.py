@@ -45,6 +45,7 @@ class ReturnedMail:
     written_at: datetime | None  # by its own Date, which may be wrong; aware
     originals: tuple[str, ...]  # Message-IDs of what it may be about, the likeliest first
     returned_to: tuple[str, ...]  # addresses to which it came back, or from which we wrote
+    envelope_names: tuple[str, ...] = ()  # that it repeats
     reports: tuple[Report, ...]
     excerpt: bytes  # its beginning, for a person to look at
 

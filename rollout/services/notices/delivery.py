@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext, NoticeState
-from rollout.domain.notices.return_path import ReturnPaths
+from rollout.domain.notices.envelope import Envelopes
 from rollout.services.notices.bundles import Bundle, Sealed, bundles
 from rollout.services.notices.reading_hours import next_reading
 from rollout.services.notices.recording import action_of, fact_of, record, unsent
@@ -49,14 +49,14 @@ class NoticeDelivery:
         renderer: Renderer,
         mailer: Mailer | None,
         grace: timedelta,
-        return_paths: ReturnPaths | None = None,
+        envelopes: Envelopes,
         per_day: int | None = None,
     ) -> None:
         self._start = start
         self._renderer = renderer
         self._mailer = mailer
         self._grace = grace
-        self._return_paths = return_paths
+        self._envelopes = envelopes
         self._per_day = per_day
         self._ledger = Together(self._write)
 
@@ -171,7 +171,7 @@ class NoticeDelivery:
                 to=lead.email,
                 message_id=lead.message_id,
                 letter=sealed.letter,
-                return_path=self._return_paths.of(lead.notice_id) if self._return_paths else None,
+                envelope=self._envelopes.of(lead.notice_id),
             )
             sent = sealed, receipt
             if receipt.closing:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import ARRIVED, NoticeState
 from rollout.domain.notices.delivery import Report, ReportKind, ReturnedMail, end_of
-from rollout.domain.notices.return_path import ReturnPaths
+from rollout.domain.notices.envelope import Envelopes
 from rollout.services.notices.escalation import escalate
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.reports import ReportedNotice
@@ -37,12 +37,10 @@ class TakenIn:
 class MailReports:
     """Turns mail into what it proves about notices."""
 
-    def __init__(
-        self, start: StartUnitOfWork, read: ReadMail, return_paths: ReturnPaths | None
-    ) -> None:
+    def __init__(self, start: StartUnitOfWork, read: ReadMail, envelopes: Envelopes) -> None:
         self._start = start
         self._read = read
-        self._return_paths = return_paths
+        self._envelopes = envelopes
 
     def take_in(self, raw: bytes, envelope_to: Sequence[str] = ()) -> TakenIn:
         """Take in one mail. What came before, by its bytes or its Message-ID, changes nothing.
@@ -55,7 +53,7 @@ class MailReports:
 
     def keep(self, mail: ReturnedMail) -> TakenIn:
         """Take in a mail that was read, or what a provider reports in its stead."""
-        named = self._return_paths.notice(mail.returned_to) if self._return_paths else None
+        named = self._envelopes.notice(mail.returned_to, mail.envelope_names)
         with self._start() as uow:
             told = uow.reports.locked(named, mail.originals)  # by one letter
             notice = told[0] if told else None

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.notices import NoticeContext
+from rollout.domain.notices.envelope import Envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,11 @@ class MailSession(Protocol):
     """An open line to a mail server; it reconnects by itself."""
 
     def send(
-        self, *, to: str, message_id: str, letter: Letter, return_path: str | None = None
+        self, *, to: str, message_id: str, letter: Letter, envelope: Envelope | None = None
     ) -> Receipt:
         """Try once to hand a letter over. Never raises for what a server or a network does.
 
-        Bounces go to ``return_path``, or else to the sender.
+        Without an envelope, bounces go to the sender, and name nothing.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""``POST /api/v1/mail/ses|sendgrid``: what mail providers report, verified before it is read."""
+"""``POST /api/v1/mail/ses|sendgrid|postmark``: what mail providers report, and only they."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from rollout.adapters.mail.providers import AmazonSes, SendGrid
+from rollout.adapters.mail.providers import AmazonSes, Postmark, SendGrid
 from rollout.adapters.mail.providers.sns import Fetch, fetch
 from rollout.bootstrap import Rollout
 from rollout.domain.errors import BadInput, Refused, RolloutError
 from rollout.domain.notices.delivery import ReturnedMail
 from rollout.web.errors import Problem, explained, unavailable
+from rollout.web.security import is_token, shown_password
 
-PROVIDERS = {"ses": "ROLLOUT_SES_TOPIC", "sendgrid": "ROLLOUT_SENDGRID_KEY"}
+PROVIDERS = {
+    "ses": "ROLLOUT_SES_TOPIC",
+    "sendgrid": "ROLLOUT_SENDGRID_KEY",
+    "postmark": "ROLLOUT_POSTMARK_TOKEN",
+}
 MOST_SENT = 4 << 20  # bytes of a body; the providers send less than 1 MB
 
 
@@ -39,11 +44,15 @@ class MailEventsDoor:
             self._providers["ses"] = AmazonSes(settings.ses_topic, fetch)
         if settings.sendgrid_key is not None:
             self._providers["sendgrid"] = SendGrid(settings.sendgrid_key)
+        if settings.postmark_token is not None:
+            self._providers["postmark"] = Postmark()
+        self._passwords = {"postmark": settings.postmark_token}  # of those that sign nothing
 
     async def answer(self, request: Request) -> Response:
         """Take in the events; where they cannot be stored, the provider is asked to come again."""
         try:
             provider = self._provider(request.path_params["provider"])
+            self._admit(request)
             body = await _body(request)
             counts = await anyio.to_thread.run_sync(self._take_in, provider, request.headers, body)
         except ClientDisconnect:
@@ -63,6 +72,23 @@ class MailEventsDoor:
             else f"No such provider; known: {', '.join(PROVIDERS)}."
         )
         raise Problem(404, "not-enabled", "Provider not enabled", detail)
+
+    def _admit(self, request: Request) -> None:
+        """Let nobody in who does not know the password, where there is one.
+
+        The answer is 401: after a 403 Postmark never tries again, and the event would be lost.
+        """
+        password = self._passwords.get(request.path_params["provider"])
+        if password is None or is_token(shown_password(request) or "", password):
+            return
+        raise Problem(
+            401,
+            "password-needed",
+            "Password missing or wrong",
+            "Put the value of ROLLOUT_POSTMARK_TOKEN into the webhook's address:"
+            " https://postmark:TOKEN@….",
+            headers={"WWW-Authenticate": 'Basic realm="rollout"'},
+        )
 
     def _take_in(
         self, provider: Provider, headers: Mapping[str, str], body: bytes

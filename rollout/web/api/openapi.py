@@ -118,14 +118,15 @@ POST_USAGE = {
 POST_MAIL = {
     "operationId": "postMailEvents",
     "summary": "Report what became of mail",
-    "description": "For mail providers. What is not signed by the provider is refused."
-    " Safe to send again.",
+    "description": "For mail providers. What is not signed by the provider is refused; of Postmark,"
+    " which signs nothing, what comes without the password. Safe to send again.",
+    "security": [{}, {"password": []}],
     "parameters": [
         {
             "name": "provider",
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "enum": ["ses", "sendgrid"]},
+            "schema": {"type": "string", "enum": ["ses", "sendgrid", "postmark"]},
         }
     ],
     "requestBody": {
@@ -141,6 +142,7 @@ POST_MAIL = {
             },
         },
         "400": _problem("The body is not JSON."),
+        "401": _problem("The password is missing or wrong.", WWW_Authenticate="The challenge."),
         "403": _problem("The provider has not signed this."),
         "404": _problem("No such provider, or its setting is missing."),
         "413": _problem("The body is too large."),
@@ -170,6 +172,9 @@ DOCUMENT: dict[str, Any] = {
     },
     "components": {
         "schemas": {"Use": USE, "Counts": COUNTS, "MailCounts": MAIL_COUNTS, "Problem": PROBLEM},
-        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer"},
+            "password": {"type": "http", "scheme": "basic"},
+        },
     },
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rollout.adapters.mail.one_line import one_line
@@ -43,6 +43,15 @@ def words(value: Any, name: str, limit: int = REASON) -> str:
     return one_line(found, limit) if isinstance(found, str) else ""
 
 
+def instant(value: str) -> datetime | None:
+    """Read an ISO 8601 time, in UTC; one without a zone is taken as UTC."""
+    try:
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def address(value: Any, name: str) -> str | None:
     """Return the mail address in a text within an object."""
     return address_in(words(value, name))
@@ -56,6 +65,7 @@ def returned(
     at: datetime | None,
     originals: Sequence[str] = (),
     returned_to: Sequence[str] = (),
+    envelope_names: Sequence[str] = (),
 ) -> ReturnedMail:
     """Make of an event what a mail would have said. ``names`` tell it from all other events.
 
@@ -70,6 +80,7 @@ def returned(
         written_at=at,
         originals=tuple(filter(None, originals))[:_IDS],
         returned_to=tuple(filter(None, returned_to))[:_IDS],
+        envelope_names=tuple(filter(None, envelope_names))[:_IDS],
         reports=tuple(reports),
         excerpt=name.encode(),
     )

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from rollout.adapters.mail.one_line import one_line
-from rollout.adapters.mail.providers.events import REASON, address, part, parts, returned, words
+from rollout.adapters.mail.providers.events import (
+    REASON,
+    address,
+    instant,
+    part,
+    parts,
+    returned,
+    words,
+)
 from rollout.adapters.mail.providers.sns import Fetch, SnsTopic
 from rollout.adapters.mail.reports.parsing import address_in
 from rollout.adapters.mail.reports.words import says_dead
@@ -48,7 +55,7 @@ class AmazonSes:
                 "ses",
                 names,
                 reports,
-                at=_time(at),
+                at=instant(at),
                 originals=ids,
                 returned_to=[source] if source else [],
             )
@@ -108,11 +115,3 @@ def _recipients(delivery: Any) -> list[str | None]:
     found = delivery.get("recipients")
     texts = [who for who in found if isinstance(who, str)] if isinstance(found, list) else []
     return [address_in(who) for who in texts]
-
-
-def _time(value: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
