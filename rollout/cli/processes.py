@@ -18,6 +18,7 @@ from rollout.adapters.clock import SystemClock
 from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.migrate import migrate as migrate_database
 from rollout.adapters.logs import configure_logging
+from rollout.adapters.mail.imap import parse_imap_url
 from rollout.adapters.task_queue import QUEUES
 from rollout.cli.options import AsOperator, operator_name
 from rollout.cli.output import say
@@ -29,6 +30,10 @@ log = structlog.get_logger()
 
 STOP_TIMEOUT = 20.0  # seconds a part has to finish what it is doing
 STEADY = 30.0  # a part that ran for so long has earned an immediate restart
+
+Command = tuple[str, ...]  # a command of Rollout and its options
+
+PARTS: tuple[Command, ...] = (("web",), ("gateway",), ("worker",), ("clock",))
 
 
 def migrate() -> None:
@@ -98,7 +103,7 @@ def _become(module: str, *arguments: str) -> None:
 class Part:
     """One process that `up` keeps alive."""
 
-    name: str
+    command: Command
     process: subprocess.Popen[bytes]
     started: float
 
@@ -112,13 +117,13 @@ class Supervisor:
         self._stopping = threading.Event()
         self._parts: list[Part] = []
 
-    def run(self, names: Sequence[str]) -> None:
+    def run(self, commands: Sequence[Command]) -> None:
         """Start the parts and keep them alive until told to stop; then stop them all."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._stopping.set())
         try:
-            for name in names:
-                self._parts.append(self._start(name))
+            for command in commands:
+                self._parts.append(self._start(command))
             while not self._stopping.wait(1):
                 self._parts = [self._revive(part) for part in self._parts]
         finally:
@@ -139,20 +144,23 @@ class Supervisor:
         code = part.process.poll()
         if code is None:
             return part
-        log.error("part.ended", part=part.name, code=code)
+        log.error("part.ended", part=" ".join(part.command), code=code)
         if self._clock.monotonic() - part.started < STEADY:
             self._stopping.wait(2)  # a part that cannot start must not be started in a circle
-        return self._start(part.name)
+        return self._start(part.command)
 
-    def _start(self, name: str) -> Part:
-        command = [sys.executable, "-m", "rollout", name]
+    def _start(self, command: Command) -> Part:
+        line = [sys.executable, "-m", "rollout", *command]
         # A session of its own: an interrupt at the terminal is ours to pass on, in order.
-        process = subprocess.Popen(command, env=self._environment, start_new_session=True)  # noqa: S603
-        return Part(name, process, self._clock.monotonic())
+        process = subprocess.Popen(line, env=self._environment, start_new_session=True)  # noqa: S603
+        return Part(command, process, self._clock.monotonic())
 
 
 def up() -> None:
     """Run everything on one machine: servers if none are configured, web, gateway, worker, clock.
+
+    With ROLLOUT_BOUNCE_DOMAIN also what receives mail that comes back, by SMTP; with
+    ROLLOUT_IMAP_URL what fetches it.
 
     Ends with Ctrl-C; embedded servers end with it and keep their data.
 
@@ -162,12 +170,32 @@ def up() -> None:
     # While the servers start, SIGTERM is an interrupt: it unwinds, so that they are stopped again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = read_settings()
-    for address in (settings.web_listen, settings.gateway_listen):
+    mail_in = _mail_in(settings)
+    for address in _addresses(settings):
         listen_on(address).close()  # refuse a taken port here, where it can be said plainly
     with open_rollout():
-        say(_servers(settings))  # web and gateway say for themselves where they listen
+        say(_servers(settings))  # web, gateway and mail-in say for themselves where they listen
+        if not mail_in:
+            say("mail-in  not run: neither ROLLOUT_BOUNCE_DOMAIN nor ROLLOUT_IMAP_URL is set")
         say("Ctrl-C ends all of it; the data stay.")
-        Supervisor(dict(os.environ)).run(("web", "gateway", "worker", "clock"))
+        Supervisor(dict(os.environ)).run((*PARTS, *mail_in))
+
+
+def _mail_in(settings: Settings) -> list[Command]:
+    """Return what takes in mail that comes back: whatever is configured, be it both."""
+    commands: list[Command] = []
+    if settings.bounce_domain is not None:
+        commands.append(("mail-in",))
+    if settings.imap_url is not None:
+        parse_imap_url(settings.imap_url)  # refuse a wrong one here, too
+        commands.append(("mail-in", "--imap"))
+    return commands
+
+
+def _addresses(settings: Settings) -> list[str]:
+    """Return where the parts listen."""
+    listens = [settings.web_listen, settings.gateway_listen]
+    return listens if settings.bounce_domain is None else [*listens, settings.mail_listen]
 
 
 def _servers(settings: Settings) -> str:

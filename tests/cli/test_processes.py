@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import smtplib
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from tests.support.campaign import Campaign
 from tests.support.command_line import CommandLine
 from tests.support.processes import environment, free_port, rollout, wait_until
 
-PARTS = ["clock", "gateway", "web", "worker"]
+PARTS = ["--imap", "clock", "gateway", "mail-in", "web", "worker"]
 
 
 @pytest.mark.parametrize(
@@ -127,18 +128,15 @@ def test_a_stopped_cutoff_goes_on_when_somebody_trusts_the_clock(
     assert fact["actor"] == "alice"
 
 
-@pytest.mark.parametrize("service", ["web", "gateway"])
-def test_up_names_a_taken_port_before_it_starts_anything(
-    cli: CommandLine, tmp_path: Path, service: str
-) -> None:
-    other = "gateway" if service == "web" else "web"
+@pytest.mark.parametrize("service", ["web", "gateway", "mail"])
+def test_up_names_a_taken_port_before_it_starts_anything(cli: CommandLine, service: str) -> None:
+    addresses = {
+        f"{name}_listen": f"127.0.0.1:{free_port()}" for name in ("web", "gateway", "mail")
+    }
     with listen_on("127.0.0.1:0") as taken:
         port = taken.getsockname()[1]
-        addresses = {
-            f"{service}_listen": f"127.0.0.1:{port}",
-            f"{other}_listen": f"127.0.0.1:{free_port()}",
-        }
-        done = cli("up", **addresses)
+        addresses[f"{service}_listen"] = f"127.0.0.1:{port}"
+        done = cli("up", **addresses, bounce_domain="bounces.platform.example")
 
     assert (done.code, done.stdout) == (1, "")
     assert f"cannot listen on 127.0.0.1:{port}: somebody else listens there" in done.stderr
@@ -158,14 +156,19 @@ def test_up_starts_everything_keeps_it_alive_and_ends_everything(place: Path) ->
         "ROLLOUT_DATA_DIR": f"{place}/data",
         "ROLLOUT_WEB_LISTEN": f"127.0.0.1:{free_port()}",
         "ROLLOUT_GATEWAY_LISTEN": f"127.0.0.1:{free_port()}",
+        "ROLLOUT_MAIL_LISTEN": f"127.0.0.1:{free_port()}",
+        "ROLLOUT_BOUNCE_DOMAIN": "bounces.platform.example",
+        "ROLLOUT_IMAP_URL": f"imap://user:s3cret@127.0.0.1:{free_port()}/INBOX",
     }
     with running_up(settings, place / "said") as up:
         wait_until(lambda: all_well(settings), 120)
         servers = running_servers(place / "data")
         first = parts(up)
-        first["gateway"].kill()
-        wait_until(lambda: parts(up).get("gateway") not in {None, first["gateway"]}, 60)
+        for killed in ("gateway", "mail-in"):
+            first[killed].kill()
+            wait_until(lambda: parts(up).get(killed) not in {None, first[killed]}, 60)
         wait_until(lambda: answers(settings["ROLLOUT_GATEWAY_LISTEN"]), 60)
+        wait_until(lambda: greets(settings["ROLLOUT_MAIL_LISTEN"]), 60)
         last = parts(up)
         up.send_signal(signal.SIGTERM)
         code = up.wait(60)
@@ -173,11 +176,34 @@ def test_up_starts_everything_keeps_it_alive_and_ends_everything(place: Path) ->
     said = (place / "said").read_text()
     assert f"http://{settings['ROLLOUT_WEB_LISTEN']}/healthz" in said
     assert f"servers  embedded, under {place}/data\n" in said
+    assert f"mail-in  smtp://{settings['ROLLOUT_MAIL_LISTEN']}\n" in said
+    assert "mail-in  INBOX at 127.0.0.1" in said
+    assert "mail-in  not run" not in said
+    assert "s3cret" not in said
     assert code == 0
     assert None not in servers.values()
     assert running_servers(place / "data") == {"PostgreSQL": None, "Valkey": None}
     assert sorted(last) == PARTS
     assert not any(part.is_running() for part in (*first.values(), *last.values()))
+
+
+def test_up_says_that_nothing_reads_mail_that_comes_back(cli: CommandLine, place: Path) -> None:
+    ports = {
+        "ROLLOUT_WEB_LISTEN": f"127.0.0.1:{free_port()}",
+        "ROLLOUT_GATEWAY_LISTEN": f"127.0.0.1:{free_port()}",
+    }
+    with running_up(cli.settings | ports, place / "said"):
+        wait_until(lambda: "Ctrl-C ends" in (place / "said").read_text(), 60)
+
+    assert "mail-in  not run: neither ROLLOUT_BOUNCE_DOMAIN nor" in (place / "said").read_text()
+
+
+def test_up_names_a_wrong_mailbox_before_it_starts_anything(cli: CommandLine) -> None:
+    done = cli("up", imap_url="pop3://user:s3cret@mail.example.com")
+
+    assert (done.code, done.stdout) == (1, "")
+    assert "ROLLOUT_IMAP_URL" in done.stderr
+    assert "s3cret" not in done.stderr
 
 
 @contextmanager
@@ -215,11 +241,20 @@ def answers(address: str, path: str = "healthz") -> bool:
         return False
 
 
+def greets(address: str) -> bool:
+    host, _, port = address.partition(":")
+    try:
+        with smtplib.SMTP(host, int(port), timeout=5) as line:
+            return line.noop()[0] == 250
+    except OSError:
+        return False
+
+
 def parts(up: subprocess.Popen[bytes]) -> dict[str, psutil.Process]:
     """The processes that `up` has started, by name; a dead one is left out."""
     found = {}
     for child in psutil.Process(up.pid).children():
         with suppress(psutil.Error):
-            words = {word.removeprefix("workers.") for word in child.cmdline()}
-            found |= dict.fromkeys(words.intersection(PARTS), child)
+            words = [word.removeprefix("workers.") for word in child.cmdline()]
+            found |= {word: child for word in words[-1:] if word in PARTS}
     return found

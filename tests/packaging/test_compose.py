@@ -19,7 +19,7 @@ from tests.house_rules.tools import tool
 COMPOSE = ROOT / "docker-compose.yml"
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-SERVING = ["postgres", "valkey", "mailpit", "web", "gateway", "nginx"]
+SERVING = ["postgres", "valkey", "mailpit", "web", "gateway", "mail-in", "nginx"]
 
 
 def check_schema(path: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +45,7 @@ def test_the_schema_refuses_a_misspelt_key(tmp_path: Any) -> None:
 
 
 def test_every_part_of_the_issue_is_there() -> None:
-    assert set(OURS) == {"migrate", "web", "gateway", "worker", "clock"}
+    assert set(OURS) == {"migrate", "web", "gateway", "mail-in", "worker", "clock"}
     assert set(SERVICES) == set(SERVING) | set(OURS)
 
 
@@ -84,6 +84,16 @@ def test_a_health_check_asks_where_its_service_listens(name: str, port: str) -> 
 
     assert listen == f"0.0.0.0:{port}"
     assert f"http://127.0.0.1:{port}/healthz" in SERVICES[name]["healthcheck"]["test"][-1]
+
+
+def test_mail_that_comes_back_is_read_where_notices_are_sent_from_their_own_return_paths() -> None:
+    domains = {service["environment"]["ROLLOUT_BOUNCE_DOMAIN"] for service in OURS.values()}
+    mail_in = SERVICES["mail-in"]
+
+    assert len(domains) == 1
+    assert mail_in["environment"]["ROLLOUT_MAIL_LISTEN"] == "0.0.0.0:2525"
+    assert mail_in["ports"] == ["127.0.0.1:2525:2525"]  # it takes mail for any address
+    assert "s.SMTP('127.0.0.1', 2525" in mail_in["healthcheck"]["test"][-1]
 
 
 def test_nobody_starts_before_what_it_needs_is_ready() -> None:
