@@ -164,9 +164,10 @@ def test_up_starts_everything_keeps_it_alive_and_ends_everything(place: Path) ->
         wait_until(lambda: all_well(settings), 120)
         servers = running_servers(place / "data")
         first = parts(up)
-        for killed in ("gateway", "mail-in"):
-            first[killed].kill()
-            wait_until(lambda: parts(up).get(killed) not in {None, first[killed]}, 60)
+        killed = ("gateway", "mail-in")
+        for name in killed:
+            first[name].kill()
+        wait_until(lambda: all(parts(up).get(n) not in {None, first[n]} for n in killed), 60)
         wait_until(lambda: answers(settings["ROLLOUT_GATEWAY_LISTEN"]), 60)
         wait_until(lambda: greets(settings["ROLLOUT_MAIL_LISTEN"]), 60)
         last = parts(up)

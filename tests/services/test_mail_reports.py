@@ -211,6 +211,24 @@ def test_so_does_the_envelope(told: Campaign, sent: dict[str, Sent]) -> None:
     assert state(told, BOB) == "bounced"
 
 
+def test_so_does_the_name_that_a_report_repeats(told: Campaign, sent: dict[str, Sent]) -> None:
+    envelope = sent[BOB].envelope
+    assert envelope is not None
+    mail = dsn(sent[BOB], quoted=False, action="delivered", envelope_name=envelope.name)
+    taken = told.reports.take_in(mail)
+
+    assert taken.notice is not None
+    assert state(told, BOB) == "delivered"
+
+
+def test_a_name_is_surer_than_what_is_quoted(told: Campaign, sent: dict[str, Sent]) -> None:
+    envelope = sent[BOB].envelope
+    assert envelope is not None
+    told.reports.take_in(dsn(sent[ANN], envelope_name=envelope.name))
+
+    assert (state(told, ANN), state(told, BOB)) == ("sent", "bounced")
+
+
 def test_a_return_path_is_surer_than_what_is_quoted(told: Campaign, sent: dict[str, Sent]) -> None:
     path = sent[BOB].return_path
     assert path is not None

@@ -54,6 +54,19 @@ def test_after_a_long_outage_one_message_is_sent_not_three(campaign: Campaign) -
     assert reasons == [("superseded by final-warning",)]
 
 
+def test_only_of_required_messages_the_arrival_is_asked_for(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin()
+    campaign.work(NOW)
+    first = len(mailer.sent)
+    campaign.work(DEADLINE - timedelta(days=3))
+
+    confirmed = [sent.envelope is not None and sent.envelope.confirm for sent in mailer.sent]
+    assert confirmed[:first] == [False] * first
+    assert confirmed[first:] == [True] * 3
+
+
 def test_accounts_that_are_not_affected_get_nothing(campaign: Campaign) -> None:
     campaign.begin()
     campaign.run("UPDATE keys SET status = 'revoked' WHERE account_id = 'beta'")

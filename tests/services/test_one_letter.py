@@ -82,6 +82,25 @@ def test_what_is_due_to_one_person_goes_in_one_letter(
     assert campaign.broken() == []
 
 
+def test_of_a_letter_that_tells_something_required_the_arrival_is_asked_for(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    begin(campaign)
+    campaign.at(NOW)
+    campaign.scheduling.sweep()
+    campaign.run(
+        "UPDATE notices SET required = true WHERE notice_id ="
+        " (SELECT max(notice_id) FROM notices JOIN contacts USING (contact_id)"
+        " WHERE lower(email) = :ann)",
+        ann=ANN,
+    )
+    campaign.remind()
+
+    envelopes = {sent.to.lower(): sent.envelope for sent in mailer.sent}
+    asked = {to: envelope is not None and envelope.confirm for to, envelope in envelopes.items()}
+    assert (asked[ANN], asked[BOB]) == (True, False)
+
+
 def test_whoever_is_a_contact_of_one_account_gets_it_as_it_is(
     campaign: Campaign, mailer: FakeMailer
 ) -> None:

@@ -20,8 +20,10 @@ def dsn(
     date: datetime | None = None,
     to: str = "rollout@platform.example",
     quoted: bool = True,
+    envelope_name: str | None = None,
 ) -> bytes:
     """Return a delivery status notification (RFC 3464); ``quoted`` names the original message."""
+    envelope = f"Original-Envelope-Id: {envelope_name}\n" if envelope_name else ""
     dated = f"Date: {date:%a, %d %b %Y %H:%M:%S +0000}\n" if date else ""
     original = f"Message-ID: {sent.message_id}" if quoted else "Subject: hello"
     return f"""\
@@ -35,7 +37,7 @@ Content-Type: multipart/report; report-type=delivery-status; boundary=B
 --B
 Content-Type: message/delivery-status
 
-Reporting-MTA: dns; relay.example
+{envelope}Reporting-MTA: dns; relay.example
 
 Final-Recipient: rfc822; {recipient or sent.to}
 Action: {action}

@@ -18,6 +18,7 @@ from email.headerregistry import Address
 
 from rollout.adapters.mail.addresses import own, recipient
 from rollout.adapters.mail.dkim import DkimSigner
+from rollout.adapters.mail.dsn import mail_parameters, recipient_parameters
 from rollout.adapters.mail.message import compose
 from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_url
@@ -38,6 +39,10 @@ HeadersOf = Callable[[Envelope | None], Mapping[str, str]]
 _FINAL_DOT = b".\r\n"
 _CLOSING = 421  # RFC 5321, section 4.3.2: in whatever phase, and the line is closed after it
 _SIGN_IN = frozenset({530, 534, 535, 538})  # RFC 4954, section 6: our sign-in, not the letter
+# Refusals that are not about a mailbox: a command or a parameter is not understood (RFC 5321,
+# section 4.2.2), or policy forbids it, such as "relaying denied" (RFC 3463, sections 3.6 and 3.8).
+_COMMAND = frozenset({500, 501, 502, 503, 504, 555})
+_ABOUT_US = (b"5.5.1", b"5.5.2", b"5.5.4", b"5.7.")
 _LONGEST_REPLY = 500
 
 
@@ -128,7 +133,7 @@ class _Session:
                     recipient_refused=True,
                 )
             sender = (envelope and envelope.return_path) or self._office.sender.addr_spec
-            line, replies = self._begin(line, sender, address.addr_spec, used=used)
+            line, replies = self._begin(line, sender, address.addr_spec, envelope, used=used)
         except _LINE_ERRORS as error:
             return Receipt(
                 Outcome.NO_LINE,
@@ -164,20 +169,18 @@ class _Session:
         return data.replace(b"\r\n.", b"\r\n..")  # RFC 5321, section 4.5.2
 
     def _begin(
-        self, line: smtplib.SMTP, sender: str, to: str, *, used: bool
+        self, line: smtplib.SMTP, sender: str, to: str, envelope: Envelope | None, *, used: bool
     ) -> tuple[smtplib.SMTP, _Replies]:
         """Give sender and recipient; return the replies to come, and the line that they come on."""
-        extended = "" if to.isascii() else " SMTPUTF8 BODY=8BITMIME"
-        envelope = f"MAIL FROM:<{sender}>{extended}", f"RCPT TO:<{to}>"
         if used:
             with suppress(*_LINE_ERRORS):
-                replies = _say(line, "RSET", *envelope)
+                replies = _say(line, "RSET", *_addressed(line, sender, to, envelope))
                 code, _ = next(replies)
                 if code // 100 == _COMPLETED:
                     return line, replies
             self._drop()  # it was closed while we did not need it: open another one
             line = self._line = _connect(self._office)
-        return line, _say(line, *envelope)
+        return line, _say(line, *_addressed(line, sender, to, envelope))
 
     def _hand_over(self, line: smtplib.SMTP, replies: _Replies, data: bytes) -> Receipt:
         verb = ""
@@ -235,8 +238,8 @@ class _Session:
             return Receipt(Outcome.NO_LINE, reply, closing=True)
         if code // 100 != _PERMANENT:
             return Receipt(Outcome.TEMPORARY, reply)
-        # An enhanced code 5.7.x speaks of policy ("relaying denied"), not of a mailbox: RFC 3463.
-        about_recipient = verb == "RCPT" and not words.startswith(b"5.7.")
+        about_us = code in _COMMAND or words.startswith(_ABOUT_US)
+        about_recipient = verb == "RCPT" and not about_us
         return Receipt(Outcome.REFUSED, reply, recipient_refused=about_recipient)
 
     def _is_open(self) -> bool:
@@ -275,6 +278,22 @@ def _connect(office: _Office) -> smtplib.SMTP:
         line.close()
         raise
     return line
+
+
+def _addressed(
+    line: smtplib.SMTP, sender: str, to: str, envelope: Envelope | None
+) -> tuple[str, str]:
+    """Return the commands that say from whom a letter comes, and to whom it goes.
+
+    Reports are asked for only where they come back to an address that something reads.
+    """
+    mail, rcpt = f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>"
+    if not to.isascii():
+        mail += " SMTPUTF8 BODY=8BITMIME"
+    if envelope and envelope.return_path and line.has_extn("dsn"):
+        mail += mail_parameters(envelope)
+        rcpt += recipient_parameters(envelope, to)
+    return mail, rcpt
 
 
 def _say(line: smtplib.SMTP, *commands: str) -> _Replies:

@@ -15,6 +15,7 @@ class Envelope:
 
     name: str  # of the notice: repeated by those that report on it
     return_path: str | None = None  # to which bounces come back; None: to the sender
+    confirm: bool = False  # ask for a report also of its arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,11 @@ class Envelopes:
     key: bytes = field(repr=False)
     bounce_domain: str | None = None
 
-    def of(self, notice_id: int) -> Envelope:
+    def of(self, notice_id: int, *, confirm: bool = False) -> Envelope:
         """Return the envelope in which a notice is sent."""
         paths = self._return_paths
-        return Envelope(self._names.of(notice_id), paths.of(notice_id) if paths else None)
+        path = paths.of(notice_id) if paths else None
+        return Envelope(self._names.of(notice_id), path, confirm)
 
     def notice(self, returned_to: Sequence[str], names: Sequence[str]) -> int | None:
         """Return the notice that the first genuine address or name tells, or None."""

@@ -22,6 +22,11 @@ class Bundle:
         named = self.notices[0].letter
         return next((n for n in self.notices if n.notice_id == named), self.notices[0])
 
+    @property
+    def required(self) -> bool:
+        """Say whether it tells anything that its reader cannot do without."""
+        return any(n.required for n in self.notices)
+
     def without(self, notice_ids: Collection[int]) -> Bundle:
         """Return what is left when some are not to be told."""
         return Bundle(tuple(n for n in self.notices if n.notice_id not in notice_ids))

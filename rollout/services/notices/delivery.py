@@ -171,7 +171,7 @@ class NoticeDelivery:
                 to=lead.email,
                 message_id=lead.message_id,
                 letter=sealed.letter,
-                envelope=self._envelopes.of(lead.notice_id),
+                envelope=self._envelopes.of(lead.notice_id, confirm=sealed.bundle.required),
             )
             sent = sealed, receipt
             if receipt.closing:

@@ -20,7 +20,7 @@ from rollout.adapters.mail.reports.parsing import (
 )
 from rollout.adapters.mail.reports.prose import prose_reports
 from rollout.adapters.mail.reports.replies import reply
-from rollout.adapters.mail.reports.status import status_reports
+from rollout.adapters.mail.reports.status import envelope_names, status_reports
 from rollout.domain.notices.delivery import Report, ReportKind, ReturnedMail
 
 EXCERPT = 64 * 1024  # bytes
@@ -50,6 +50,7 @@ def read_mail(raw: bytes, envelope_to: Sequence[str] = ()) -> ReturnedMail:
         written_at=_date(message),
         originals=tuple(dict.fromkeys(originals))[:_CANDIDATES],
         returned_to=tuple(dict.fromkeys(came_to))[:_CANDIDATES],
+        envelope_names=tuple(dict.fromkeys(envelope_names(parts)))[:_CANDIDATES],
         reports=tuple(reports),
         excerpt=raw[:EXCERPT],
     )

@@ -44,6 +44,14 @@ def status_reports(parts: list[Message]) -> list[Report]:
     return list(rows.values())
 
 
+def envelope_names(parts: list[Message]) -> Iterator[str]:
+    """Yield the names that reports repeat of our envelopes (RFC 3464, section 2.2.1)."""
+    status = [part for part in parts if part.get_content_type() in STATUS_TYPES]
+    for block in islice((block for part in status for block in _blocks(part)), _BLOCKS):
+        if name := header(block, "Original-Envelope-Id", 100):
+            yield name
+
+
 def _blocks(part: Message) -> Iterator[Message]:
     """Yield the groups of fields; a status part of an odd make has them in its text."""
     payload = part.get_payload()
