@@ -147,6 +147,11 @@ class Settings:
         " unset: one is generated in the data directory",
         secret=True,
     )
+    webhook_private_hosts: str | None = _setting(
+        None,
+        "hosts that webhooks may call though they are not public, by name or address, separated by"
+        " commas; unset: none",
+    )
     usage_token: str | None = _setting(
         None,
         "the token with which uses are reported to `POST /api/v1/usage`, of at least 16 characters;"

@@ -7,7 +7,7 @@ fake and the real thing.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +17,8 @@ from rollout.domain.errors import Unavailable
 from rollout.domain.gateway import Record
 from rollout.domain.notices import NoticeContext
 from rollout.domain.notices.envelope import Envelope
+from rollout.domain.webhooks.addresses import Address
+from rollout.domain.webhooks.attempts import Answer
 from rollout.services.ports import (
     Letter,
     MailSession,
@@ -110,6 +112,10 @@ class FakeRenderer:
         html = "".join(letter.html for letter in letters)
         return Letter(f"{lines[0]}, and {len(lines) - 1} more", "\n".join(lines), html)
 
+    def short(self, template: str, context: NoticeContext) -> str:
+        """Return the line."""
+        return self.render(template, context).subject
+
     def describe(self, date: AccountDate) -> tuple[str, str]:
         """Return the deprecation as title, and its state as text."""
         return date.deprecation, date.state
@@ -117,6 +123,32 @@ class FakeRenderer:
     def name(self, calendar: AccountCalendar) -> str:
         """Return the name of the account."""
         return calendar.account_name
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A request that the fake client made."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class FakeWebhookClient:
+    """Keeps requests instead of posting them; answers as planned, else 200."""
+
+    def __init__(self) -> None:
+        self.posted: list[Posted] = []
+        self._planned: deque[Answer] = deque()
+
+    def plan(self, *answers: Answer) -> None:
+        """Answer the next requests so, one each, then 200 again."""
+        self._planned.extend(answers)
+
+    def post(self, address: Address, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Keep the request."""
+        self.posted.append(Posted(address.url, dict(headers), body))
+        return self._planned.popleft() if self._planned else Answer(200, "200 OK")
 
 
 class FakeVerdictStore:

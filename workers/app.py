@@ -8,12 +8,13 @@ from celery import Celery
 
 from rollout.adapters.task_queue import make_celery
 from rollout.bootstrap import Rollout
-from workers import audit, cutoff, notices, usage
+from workers import audit, cutoff, notices, usage, webhooks
 from workers.sweep import Drain, Sweep
 
 SWEEPS: tuple[Sweep, ...] = (
     *usage.SWEEPS,
     *notices.SWEEPS,
+    *webhooks.SWEEPS,
     *cutoff.SWEEPS,
     *audit.SWEEPS,
 )

@@ -28,7 +28,8 @@ from workers.app import SWEEPS, make_app
 
 log = structlog.get_logger()
 
-THREADS = 12  # the connections to a mail server that hangs, and some for everything else
+# The connections to a mail server that hangs, those to webhooks, and some for everything else.
+THREADS = 16
 
 
 def main(queues: Sequence[str]) -> None:

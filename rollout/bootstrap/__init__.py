@@ -27,6 +27,7 @@ from rollout.adapters.signatures import load_signatures
 from rollout.adapters.usage_stream import ValkeyUsageStream
 from rollout.bootstrap.notices import Notices, template_renderer, unit_of_work, wire_notices
 from rollout.bootstrap.servers import require_plain_clock, require_schema, servers, valkey
+from rollout.bootstrap.webhooks import Webhooks, wire_webhooks
 from rollout.domain.clock import Clock
 from rollout.services.audit import Audit
 from rollout.services.cutoff.preview import CutoffPreview
@@ -74,6 +75,7 @@ class Rollout:
     dates: PlanDates
     guards: PlanGuards
     notices: Notices
+    webhooks: Webhooks
     cutoff: CutoffSweep
     preview: CutoffPreview
     restore: CutoffRestore
@@ -127,6 +129,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
         notices=wire_notices(settings, clock, pepper, start, renderer),
+        webhooks=wire_webhooks(settings, clock, pepper, start, renderer),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck), holiday_finder),
         preview=CutoffPreview(start),
         restore=CutoffRestore(start, holiday_finder),

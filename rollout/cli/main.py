@@ -25,6 +25,7 @@ from rollout.cli.notice_overview import list_untold, show_summary
 from rollout.cli.output import print_error
 from rollout.cli.processes import clock, migrate, up, worker
 from rollout.cli.usage import usage
+from rollout.cli.webhook import webhook
 from rollout.cli.wording import PlainWords
 from rollout.domain.errors import RolloutError
 
@@ -49,6 +50,7 @@ notice.command("summary")(show_summary)
 notice.command("untold")(list_untold)
 notice.command("reports")(list_reports)
 notice.command("report")(show_report)
+app.add_typer(webhook, name="webhook")
 app.add_typer(usage)
 app.add_typer(feed, name="feed")
 app.add_typer(audit, name="audit")

@@ -15,7 +15,8 @@ from tests.support.database import rows, run
 
 BACK_TO_0004 = """
 ALTER TABLE notices DROP COLUMN resend, DROP COLUMN resent_at, DROP COLUMN not_after,
-                    DROP COLUMN letter;
+                    DROP COLUMN letter, DROP COLUMN webhook;
+DROP TABLE webhook_deliveries, webhook_endpoints;
 DROP INDEX ix_contacts_address;
 ALTER TABLE accounts DROP COLUMN calendar_version;
 ALTER TABLE contacts DROP COLUMN unsubscribed_at;

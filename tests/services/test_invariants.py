@@ -126,6 +126,15 @@ PLANTED = [
         """,
     ),
     ("K0", "a secret is shown", "UPDATE keys SET hint = 'the whole secret' WHERE kind = 'rest'"),
+    (
+        "K0",
+        "the address of a webhook is shown",
+        """
+        INSERT INTO webhook_endpoints (account_id, kind, sealed, digest, hint, added_by)
+        SELECT account_id, 'slack', '', '', 'https://hooks.slack.com/services/T0/B0/XyZ', 'olga'
+          FROM accounts LIMIT 1
+        """,
+    ),
 ]
 
 

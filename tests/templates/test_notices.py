@@ -58,7 +58,7 @@ def test_the_steps_of_the_design_are_shipped(renderer: TemplateRenderer) -> None
     assert renderer.templates() == set(TEMPLATES)
     assert set(TEMPLATES) == {
         *("announcement", "reminder", "final-warning"),
-        *("disabled", "extended", "restored", "still-calling"),
+        *("disabled", "extended", "restored", "still-calling", "webhook-disabled"),
     }
     assert check_templates(renderer) == []
 

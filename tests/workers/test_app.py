@@ -28,6 +28,7 @@ NAMES = [
     "rollout.usage.collect",
     "rollout.usage.drop",
     "rollout.usage.name",
+    "rollout.webhooks.deliver",
 ]
 
 

@@ -192,6 +192,9 @@ INVARIANTS = (
         """
         SELECT 'key ' || key_id || ' has a hint that shows too much' FROM keys
          WHERE length(hint) > 5
+        UNION ALL
+        SELECT 'webhook ' || endpoint_id || ' has a hint that shows too much'
+          FROM webhook_endpoints WHERE hint !~ '^https?://[^/]+/….{0,4}$'
         """,
     ),
 )

@@ -22,14 +22,31 @@ PEOPLE = """
 SELECT n.notice_id, n.contact_id, n.required, n.deadline, n.schedule_version, e.enrollment_id,
        e.deprecation, e.state, a.account_id, a.name AS account_name, a.calendar_version,
        coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
-       coalesce(c.locale, a.locale) AS locale, s.reason, b.deadline AS previous_deadline
+       coalesce(c.locale, a.locale) AS locale, s.reason, b.deadline AS previous_deadline,
+       w.hint AS webhook, d.reason AS webhook_reason
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN accounts a USING (account_id)
   JOIN contacts c USING (contact_id)
   LEFT JOIN schedules s ON (s.enrollment_id, s.schedule_version)
         = (n.enrollment_id, n.schedule_version)
   LEFT JOIN schedules b ON (b.enrollment_id, b.schedule_version)
         = (n.enrollment_id, n.schedule_version - 1)
+  LEFT JOIN webhook_deliveries d ON d.delivery_id = n.webhook
+  LEFT JOIN webhook_endpoints w USING (endpoint_id)
  WHERE n.notice_id = ANY(:ids)
+"""
+# No person reads what a webhook is told: it is said as to the account.
+DELIVERIES = """
+SELECT d.delivery_id AS notice_id, 0 AS contact_id, false AS required, d.deadline,
+       e.enrollment_id, e.deprecation, a.account_id, a.name AS account_name, a.calendar_version,
+       '' AS recipient, a.timezone AS zone, a.locale, s.reason, b.deadline AS previous_deadline,
+       NULL AS webhook, NULL AS webhook_reason
+  FROM webhook_deliveries d JOIN enrollments e USING (enrollment_id)
+  JOIN accounts a USING (account_id)
+  LEFT JOIN schedules s ON (s.enrollment_id, s.schedule_version)
+        = (d.enrollment_id, d.schedule_version)
+  LEFT JOIN schedules b ON (b.enrollment_id, b.schedule_version)
+        = (d.enrollment_id, d.schedule_version - 1)
+ WHERE d.delivery_id = ANY(:ids)
 """
 FORESEEN = """
 SELECT c.contact_id AS notice_id, c.contact_id, false AS required,
@@ -37,7 +54,7 @@ SELECT c.contact_id AS notice_id, c.contact_id, false AS required,
        :deprecation AS deprecation, a.account_id, a.name AS account_name, a.calendar_version,
        coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
        coalesce(c.locale, a.locale) AS locale, NULL AS reason,
-       CAST(NULL AS timestamptz) AS previous_deadline
+       CAST(NULL AS timestamptz) AS previous_deadline, NULL AS webhook, NULL AS webhook_reason
   FROM accounts a JOIN contacts c USING (account_id) WHERE a.account_id = ANY(:accounts)
  ORDER BY a.account_id, c.contact_id
 """
@@ -84,6 +101,10 @@ class NoticeContexts:
         """Return the context of each notice."""
         return self._contexts(self._rows(PEOPLE, ids=list(notice_ids)), now)
 
+    def of_deliveries(self, delivery_ids: Sequence[int], now: datetime) -> dict[int, NoticeContext]:
+        """Return, by delivery, what a webhook may be told."""
+        return self._contexts(self._rows(DELIVERIES, ids=list(delivery_ids)), now)
+
     def foresee(
         self, deprecation: str, account_ids: Sequence[str], now: datetime
     ) -> dict[int, NoticeContext]:
@@ -127,6 +148,8 @@ class NoticeContexts:
                 replacement_url=document.replacement.url,
                 guide_url=document.guide_url,
                 calendar_url=self._calendar_url(person),
+                webhook=person.webhook,
+                webhook_reason=person.webhook_reason,
             )
         return contexts
 

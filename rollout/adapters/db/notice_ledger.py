@@ -55,7 +55,8 @@ UPDATE notices n SET state = 'sending', attempts = attempts + 1,
        enrollments e
  WHERE (n.notice_id, n.lease) = (mine.notice_id, mine.lease) AND n.state = 'leased'
    AND e.enrollment_id = n.enrollment_id AND e.schedule_version = n.schedule_version
-   AND e.state <> 'exempt' AND (e.state <> 'cut' OR n.due_at >= n.deadline)
+   AND e.state <> 'exempt'
+   AND (e.state <> 'cut' OR n.due_at >= n.deadline OR n.webhook IS NOT NULL)
    AND (n.not_after IS NULL OR n.not_after >= rollout_now())
    AND (n.required OR NOT EXISTS (SELECT 1 FROM contacts c WHERE c.contact_id = n.contact_id
                                    AND c.unsubscribed_at IS NOT NULL))

@@ -41,9 +41,10 @@ CONDITIONS = {
 }
 OF_COHORT = "(CAST(:cohort AS text) IS NULL OR e.cohort = :cohort)"
 
+# What tells of a webhook that is off has a step of its own for each; they are counted together.
 COUNT = f"""
-SELECT n.step, n.state, CASE WHEN n.state = 'skipped' THEN n.reason END AS reason,
-       count(*) AS notices
+SELECT CASE WHEN n.webhook IS NULL THEN n.step ELSE n.template END AS step, n.state,
+       CASE WHEN n.state = 'skipped' THEN n.reason END AS reason, count(*) AS notices
   FROM notices n JOIN enrollments e USING (enrollment_id)
  WHERE e.deprecation = :deprecation AND {OF_COHORT}
  GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3

@@ -70,14 +70,15 @@ OPEN = """LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:opens AS timestamptz[])
 # One random id for the batch: a million of them would cost more than the rows.
 ADD = f"""
 INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend, schedule_version,
-                     deadline, message_id, state, reason, due_at, attempt_at, not_after)
+                     deadline, message_id, state, reason, due_at, attempt_at, not_after, webhook)
 SELECT n.enrollment_id, c.contact_id, :step, :template, :required, :resend, e.schedule_version,
        e.deadline,
        '<' || batch.id || '.' || e.enrollment_id || '.' || c.contact_id || '@' || :domain || '>',
        CASE WHEN unwanted.reason IS NULL THEN 'pending' ELSE 'skipped' END, unwanted.reason,
-       rollout_now(), {WHEN_OPEN.format(deadline="e.deadline")}, n.not_after
+       rollout_now(), {WHEN_OPEN.format(deadline="e.deadline")}, n.not_after, n.webhook
   FROM unnest(CAST(:enrollment_ids AS bigint[]), CAST(:skipped AS text[]),
-              CAST(:not_after AS timestamptz[])) AS n (enrollment_id, skipped, not_after)
+              CAST(:not_after AS timestamptz[]), CAST(:webhooks AS bigint[]))
+       AS n (enrollment_id, skipped, not_after, webhook)
  CROSS JOIN (SELECT gen_random_uuid() AS id OFFSET 0) batch
   JOIN enrollments e USING (enrollment_id)
   JOIN accounts a USING (account_id)
@@ -114,10 +115,11 @@ ON CONFLICT DO NOTHING
 ESCALATE = """
 WITH others AS (
   INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend,
-                       schedule_version, deadline, message_id, due_at, attempt_at, not_after)
+                       schedule_version, deadline, message_id, due_at, attempt_at, not_after,
+                       webhook)
   SELECT n.enrollment_id, c.contact_id, n.step, n.template, n.required, n.resend,
          n.schedule_version, n.deadline, '<' || gen_random_uuid() || '@' || :domain || '>',
-         n.due_at, rollout_now(), n.not_after
+         n.due_at, rollout_now(), n.not_after, n.webhook
     FROM notices n JOIN enrollments e USING (enrollment_id, schedule_version)
     JOIN contacts c ON c.account_id = e.account_id AND c.deliverability = 'ok'
          AND (n.required OR c.unsubscribed_at IS NULL)
@@ -200,6 +202,7 @@ class SqlNotices:
                 "enrollment_ids": [n.enrollment_id for n in notices],
                 "skipped": [n.skipped for n in notices],
                 "not_after": [n.not_after for n in notices],
+                "webhooks": [n.webhook for n in notices],
                 "roles": list(step.to) or None,
                 **_opening(opening),
                 "address_dead": ADDRESS_DEAD,
@@ -240,7 +243,7 @@ class SqlNotices:
             text(
                 f"UPDATE notices SET state = {SKIPPED}, reason = :reason,"
                 " lease = coalesce(lease, 0) + 1 WHERE enrollment_id = ANY(:ids)"
-                " AND state IN ('pending', 'leased', 'retry')"
+                " AND state IN ('pending', 'leased', 'retry') AND webhook IS NULL"
                 " AND (CAST(:steps AS text[]) IS NULL OR step = ANY(:steps)) RETURNING contact_id"
             ),
             {

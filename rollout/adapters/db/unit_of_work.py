@@ -28,6 +28,8 @@ from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.reports import SqlReports
 from rollout.adapters.db.usage import SqlUsage
 from rollout.adapters.db.usage_questions import SqlUsageQuestions
+from rollout.adapters.db.webhook_outbox import SqlWebhookOutbox
+from rollout.adapters.db.webhooks import SqlWebhooks
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.errors import Unavailable
 
@@ -62,6 +64,8 @@ class SqlUnitOfWork:
         self.reports = SqlReports(self._connection)
         self.calendars = SqlCalendars(self._connection)
         self.optional_mail = SqlOptionalMail(self._connection)
+        self.webhooks = SqlWebhooks(self._connection)
+        self.webhook_outbox = SqlWebhookOutbox(self._connection)
         self.cutoff = SqlCutoff(self._connection)
         self.enforcement = SqlEnforcement(self._connection)
         self.audit = SqlAudit(self._connection)

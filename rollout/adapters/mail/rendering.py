@@ -40,6 +40,7 @@ NAMES = frozenset(field.name for field in fields(NoticeContext)) | {
 }
 # What calendars say of a date is worded like notices, and by the same catalogues.
 CALENDAR = "_calendar"
+CHAT = "_chat"
 DATE_NAMES = frozenset(field.name for field in fields(AccountDate)) | {"language", "direction"}
 
 _SUBJECT_LIMIT = 300
@@ -98,16 +99,20 @@ class TemplateRenderer:
         language = self._languages.of(context.locale)
         values = _values(context, language)
         values["unsubscribe_url"] = unsubscribe_url = self._unsubscribe(context)
-        subject = self._render(f"{template}/{SUBJECT}", language, values, str.strip)
-        if len(subject.splitlines()) != 1:
-            raise BadInput(f"{template}/{SUBJECT}: a subject is one line of text, not {subject!r}")
-        values["subject"] = one_line(subject, _SUBJECT_LIMIT, keep=ISOLATES)
+        values["subject"] = subject = self._subject(template, language, values)
         return Letter(
-            subject=values["subject"],
+            subject=subject,
             text=self._render(f"{template}/{TEXT}", language, values, fill),
             html=self._render(f"{template}/{HTML}", language, values, self._inliner.inline),
             unsubscribe_url=unsubscribe_url or None,
         )
+
+    def short(self, template: str, context: NoticeContext) -> str:
+        """Return the few lines that a chat is told; raise ``BadInput`` as ``render`` does."""
+        language = self._languages.of(context.locale)
+        values = _values(context, language) | {"unsubscribe_url": ""}
+        values["subject"] = self._subject(template, language, values)
+        return self._render(f"{CHAT}/text.txt", language, values, str.strip)
 
     def together(self, letters: Sequence[Letter], locale: str) -> Letter:
         """Return one letter that says what several say, and first of all which those are."""
@@ -143,6 +148,12 @@ class TemplateRenderer:
         values = _values(replace(calendar, dates=()), language)
         name = self._render(f"{CALENDAR}/name.txt", language, values, str.strip)
         return one_line(name, _SUBJECT_LIMIT, keep=ISOLATES)
+
+    def _subject(self, template: str, language: Language, values: dict[str, Any]) -> str:
+        subject = self._render(f"{template}/{SUBJECT}", language, values, str.strip)
+        if len(subject.splitlines()) != 1:
+            raise BadInput(f"{template}/{SUBJECT}: a subject is one line of text, not {subject!r}")
+        return one_line(subject, _SUBJECT_LIMIT, keep=ISOLATES)
 
     def _unsubscribe(self, context: NoticeContext) -> str:
         """Return the link; empty where the message is required, or there are no links."""

@@ -24,7 +24,7 @@ _LIMITS = {
     "calendar_url": 2000,
 }
 _FOREIGN = {
-    *("recipient", "account_id", "account_name", "reason"),
+    *("recipient", "account_id", "account_name", "reason", "webhook", "webhook_reason"),
     *("hint", "label", "name", "network"),
 }
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}

@@ -56,6 +56,8 @@ def sample_context(
         replacement_url="https://developers.example.com/access-tokens",
         guide_url="https://developers.example.com/keys-to-tokens",
         calendar_url="https://rollout.example.com/calendar/YWNtZS0xMjM.c2l4dGVlbi1ieXRl.ics",
+        webhook="https://hooks.acme.example/…9f3a",
+        webhook_reason="503 Service Unavailable",
     )
 
 
@@ -95,6 +97,7 @@ def _check(renderer: Renderer, name: str, languages: Sequence[str]) -> Iterator[
     for context, locale in product(sample_contexts(), languages):
         try:
             letter = renderer.render(name, replace(context, locale=locale))
+            renderer.short(name, replace(context, locale=locale))
         except BadInput as error:
             yield error.message
         else:

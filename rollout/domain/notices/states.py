@@ -87,6 +87,8 @@ class NoticeContext:
     replacement_url: str
     guide_url: str
     calendar_url: str | None  # of the calendar of the account, where our own address is known
+    webhook: str | None  # the hint of the one that is off, where the message says so
+    webhook_reason: str | None  # with what it failed last
 
 
 def retry_delay(attempts: int) -> timedelta:

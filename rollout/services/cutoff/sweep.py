@@ -240,15 +240,15 @@ def _cut(uow: UnitOfWork, run: _Run, document: Deprecation, cases: Sequence[Case
     uow.cutoff.close([case.enrollment_id for case in cases], min(later, default=None))
     uow.cutoff.clear_holds([case.enrollment_id for case in cases])
     uow.notices.supersede([case.enrollment_id for case in cases], "the keys are off")
-    uow.notices.add(
-        [
-            NewNotice(case.enrollment_id, step)
-            for step in document.aftermath
-            if step.offset == timedelta(0)
-            for case in cases
-            if keys.get(case.enrollment_id)
-        ]
-    )
+    news = [
+        NewNotice(case.enrollment_id, step)
+        for step in document.aftermath
+        if step.offset == timedelta(0)
+        for case in cases
+        if keys.get(case.enrollment_id)
+    ]
+    uow.notices.add(news)
+    uow.webhook_outbox.tell(news)
     uow.audit.append(
         [
             _cut_fact(case, key_id, run_id, evidence[case.enrollment_id])

@@ -92,6 +92,7 @@ class _Batch:
             uow.notices.supersede(enrollments, f"superseded by {name}", steps=steps)
         told = [enrollment_id for enrollments in sent.values() for enrollment_id in enrollments]
         uow.notices.add(self.new, when_open(uow, document, told))
+        uow.webhook_outbox.tell(self.new)
         uow.notices.advance(self.following, told_until=now)
 
 

@@ -144,6 +144,7 @@ def change_date(uow: UnitOfWork, document: Deprecation, change: Change) -> None:
             also=waiting,
             opening=when_open(uow, document, [enrollment.enrollment_id]),
         )
+    uow.webhook_outbox.retell(enrollment.enrollment_id, change.template)
     uow.audit.append([_fact(change, version, told=told)])
 
 

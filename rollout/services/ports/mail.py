@@ -42,6 +42,10 @@ class Renderer(Protocol):
         """Return one letter that says what several say, and first of all which those are."""
         ...
 
+    def short(self, template: str, context: NoticeContext) -> str:
+        """Return the few lines that a chat is told; raise ``BadInput`` as ``render`` does."""
+        ...
+
     def describe(self, date: AccountDate) -> tuple[str, str]:
         """Return title and text of a date in a calendar; raise ``BadInput`` as ``render`` does."""
         ...

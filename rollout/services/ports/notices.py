@@ -44,6 +44,7 @@ class NewNotice:
     step: Step
     skipped: str | None = None
     not_after: datetime | None = None  # what is not sent by then is skipped
+    webhook: int | None = None  # the delivery that failed, where it tells that a webhook is off
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,10 @@ class NoticesRepository(Protocol):
     def supersede(
         self, enrollment_ids: Sequence[int], reason: str, *, steps: Sequence[str] | None = None
     ) -> frozenset[int]:
-        """Skip what has not been sent yet, of some steps or all; return whom it was for."""
+        """Skip what has not been sent yet, of some steps or all; return whom it was for.
+
+        What tells of a webhook that is off is no step, and stays.
+        """
         ...
 
     def retell(

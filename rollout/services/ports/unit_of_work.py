@@ -22,6 +22,7 @@ from rollout.services.ports.plan import PlanRepository
 from rollout.services.ports.reports import ReportsRepository
 from rollout.services.ports.usage import UsageRepository
 from rollout.services.ports.usage_questions import UsageQuestions
+from rollout.services.ports.webhooks import WebhookOutbox, WebhooksRepository
 
 
 class UnitOfWork(Protocol):
@@ -62,6 +63,12 @@ class UnitOfWork(Protocol):
 
     @property
     def optional_mail(self) -> OptionalMailRepository: ...
+
+    @property
+    def webhooks(self) -> WebhooksRepository: ...
+
+    @property
+    def webhook_outbox(self) -> WebhookOutbox: ...
 
     @property
     def cutoff(self) -> CutoffRepository: ...

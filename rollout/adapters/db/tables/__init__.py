@@ -38,6 +38,7 @@ from rollout.adapters.db.tables.usage import (
     usage_files,
     usage_seen,
 )
+from rollout.adapters.db.tables.webhooks import webhook_deliveries, webhook_endpoints
 
 __all__ = [
     "accounts",
@@ -76,4 +77,6 @@ __all__ = [
     "usage_cursors",
     "usage_files",
     "usage_seen",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]

@@ -36,6 +36,8 @@ notices = Table(
     Column("message_id", Text, nullable=False, unique=True),
     # Where one letter told several: the notice whose Message-ID and return path it had.
     Column("letter", BigInteger),
+    # Where it tells that a webhook is off: the delivery that failed. It stands beside the schedule.
+    Column("webhook", BigInteger),
     Column("state", Text, nullable=False, server_default="pending"),
     Column("reason", Text),
     Column("attempts", Integer, nullable=False, server_default="0"),

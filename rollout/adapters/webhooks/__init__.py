@@ -1,0 +1,1 @@
+"""Webhooks on the wire: how they are signed and posted, and how their addresses are kept."""
