@@ -50,9 +50,10 @@ INSERT INTO enrollments (deprecation, account_id, cohort, deadline, wall, zone, 
     FROM generate_series(1, {count}) n, (SELECT now() + interval '{due}' AS at) due;
 INSERT INTO schedules (enrollment_id, schedule_version, deadline, cause)
   SELECT enrollment_id, 1, deadline, 'plan' FROM enrollments;
-INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
-                     deadline, message_id, state, due_at, attempt_at, sent_at, delivered_at)
-  SELECT e.enrollment_id, c.contact_id, s.step, s.step, true, 1, e.deadline,
+INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required,
+                     schedule_version, deadline, message_id, state, due_at, attempt_at, sent_at,
+                     delivered_at)
+  SELECT e.enrollment_id, e.deprecation, c.contact_id, s.step, s.step, true, 1, e.deadline,
          '<' || gen_random_uuid() || '@bench.example>', 'delivered', t.at, t.at, t.at, t.at
     FROM enrollments e JOIN contacts c USING (account_id)
    CROSS JOIN (VALUES ('announcement', 60), ('final-warning', 3)) s (step, days),

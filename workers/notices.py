@@ -26,9 +26,15 @@ def reap(rollout: Rollout) -> int:
     return rollout.notices.delivery.reap()
 
 
+def trip(rollout: Rollout) -> int:
+    """Pause the sending of what does harm."""
+    return rollout.notices.breaker.trip()
+
+
 SWEEPS = (
     Sweep(name="rollout.notices.schedule", every=1, run=schedule),
     Sweep(name="rollout.notices.deliver", every=1, run=deliver, at_once=8),
     Sweep(name="rollout.notices.confirm", every=1, run=confirm),
     Sweep(name="rollout.notices.reap", every=10, run=reap),
+    Sweep(name="rollout.notices.trip", every=5, run=trip),
 )

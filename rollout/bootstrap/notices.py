@@ -23,6 +23,7 @@ from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelopes
 from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.services.account_calendar import AccountCalendars
+from rollout.services.notices.breaker import NoticeBreaker
 from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.notices.overview import NoticeOverview
 from rollout.services.notices.preview import NoticePreview
@@ -40,6 +41,7 @@ class Notices:
 
     scheduling: NoticeScheduling
     delivery: NoticeDelivery
+    breaker: NoticeBreaker
     reports: MailReports
     unsubscribing: Unsubscribing
     preview: NoticePreview
@@ -66,6 +68,7 @@ def wire_notices(
             envelopes,
             per_day=settings.letters_per_day or None,
         ),
+        breaker=NoticeBreaker(start),
         reports=MailReports(start, read_mail, envelopes),
         unsubscribing=Unsubscribing(start, UnsubscribeTokens(pepper)),
         preview=preview,

@@ -22,6 +22,7 @@ from rollout.cli.mail_in import mail_in
 from rollout.cli.mail_reports import list_reports, show_report
 from rollout.cli.notice import notice
 from rollout.cli.notice_overview import list_untold, show_summary
+from rollout.cli.notice_sending import pause_sending, resume_sending
 from rollout.cli.output import print_error
 from rollout.cli.processes import clock, migrate, up, worker
 from rollout.cli.usage import usage
@@ -48,6 +49,8 @@ app.add_typer(deprecation, name="deprecation")
 app.add_typer(notice, name="notice")
 notice.command("summary")(show_summary)
 notice.command("untold")(list_untold)
+notice.command("pause")(pause_sending)
+notice.command("resume")(resume_sending)
 notice.command("reports")(list_reports)
 notice.command("report")(show_report)
 app.add_typer(webhook, name="webhook")

@@ -10,12 +10,22 @@ import typer
 from rich.markup import escape
 
 from rollout.cli.options import AsJson, InCohort, InDeprecation, parse_cohort
-from rollout.cli.output import TABLE_ROWS, err, out, print_first, print_json, print_list
+from rollout.cli.output import (
+    TABLE_ROWS,
+    err,
+    out,
+    print_first,
+    print_json,
+    print_list,
+    rfc3339,
+    say,
+)
 from rollout.cli.session import open_rollout
 from rollout.domain.notices import NoticeState
 from rollout.domain.notices.untold import Act, Untold
 from rollout.services.notices.overview import StepCounts
 from rollout.services.ports.notice_views import NearEnrollment
+from rollout.services.ports.sending import SendingPause
 
 UNTOLD = ("deadline", "cohort", "account_id", "contacts", "who_must_act", "why")
 SHOWN_REASONS = 3  # of what was skipped, in a table
@@ -34,17 +44,24 @@ def show_summary(
     of, name = parse_cohort(deprecation, cohort)
     with open_rollout() as rollout:
         steps = rollout.notices.overview.summary(of, name)
+        paused = {pause.deprecation: pause for pause in rollout.notices.breaker.pauses()}
     if as_json:
-        print_json({"items": [_counts(step) for step in steps]})
+        print_json({"items": [_counts(step, paused.get(step.deprecation)) for step in steps]})
         return
     if not steps:
         print_list([], (), as_json=False)
     for number, (title, of_it) in enumerate(groupby(steps, lambda step: step.deprecation)):
         out.print(("\n" if number else "") + f"[bold]{escape(title)}[/]")
+        if title in paused:
+            pause = paused[title]
+            say(
+                f"sending is paused since {rfc3339(pause.opened_at)} by {pause.owner}:"
+                f" {pause.reason}"
+            )
         _print_counts(list(of_it))
 
 
-def _counts(step: StepCounts) -> dict[str, Any]:
+def _counts(step: StepCounts, paused: SendingPause | None) -> dict[str, Any]:
     """Return a step as programs are told it: a state that no message is in counts 0."""
     return {
         "deprecation": step.deprecation,
@@ -54,6 +71,7 @@ def _counts(step: StepCounts) -> dict[str, Any]:
         "planned_until": step.planned_until,
         "states": {state.value: step.states.get(state.value, 0) for state in NoticeState},
         "skipped": step.skipped,
+        "sending_paused": paused and paused.reason,
     }
 
 

@@ -18,6 +18,9 @@ ALTER TABLE notices DROP COLUMN resend, DROP COLUMN resent_at, DROP COLUMN not_a
                     DROP COLUMN letter, DROP COLUMN webhook;
 DROP TABLE webhook_deliveries, webhook_endpoints;
 DROP INDEX ix_contacts_address;
+DROP TABLE alarms, sending_pauses, sending_minutes;
+ALTER TABLE notices DROP COLUMN deprecation;
+CREATE INDEX ix_notices_due ON notices (attempt_at) WHERE state IN ('pending', 'retry');
 ALTER TABLE accounts DROP COLUMN calendar_version;
 ALTER TABLE contacts DROP COLUMN unsubscribed_at;
 UPDATE alembic_version SET version_num = '0004'

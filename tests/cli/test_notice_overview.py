@@ -68,6 +68,7 @@ def test_summary_counts_messages_by_state_and_people_to_whom_a_step_is_still_to_
         "planned_until": None,
         "states": {"sent": 1, "bounced": 1, "uncertain": 1},
         "skipped": {},
+        "sending_paused": None,
     }
     assert planned(cli)["reminder"][0] == 2  # Bob's address is dead
 
@@ -289,9 +290,11 @@ MANY = (
     """,
 )
 TELL = """
-INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
-                     deadline, message_id, state, due_at, attempt_at, sent_at, delivered_at)
-SELECT e.enrollment_id, c.contact_id, :step, '', false, v.version, e.deadline + v.off,
+INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required,
+                     schedule_version, deadline, message_id, state, due_at, attempt_at, sent_at,
+                     delivered_at)
+SELECT e.enrollment_id, e.deprecation, c.contact_id, :step, '', false, v.version,
+       e.deadline + v.off,
        '<' || :step || e.enrollment_id || '.' || c.contact_id || '@x>', s.state,
        e.deadline - d.before, e.deadline - d.before, e.deadline - d.before,
        CASE WHEN s.state IN ('delivered', 'complained') THEN e.deadline - d.before END

@@ -31,10 +31,11 @@ BEFORE_THE_TEXT = (Phase.CONNECT, Phase.EHLO, Phase.MAIL, Phase.RCPT, Phase.DATA
 BUSY = say("421 4.3.2 Come back later")
 LETTERS = 12
 ONE_MORE = """
-INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
-                     deadline, message_id, state, due_at, attempt_at)
-SELECT enrollment_id, contact_id, 'reminder', template, required, schedule_version, deadline,
-       '<more-' || notice_id || '@rollout.localhost>', 'pending', due_at, now() + interval '1 hour'
+INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required,
+                     schedule_version, deadline, message_id, state, due_at, attempt_at)
+SELECT enrollment_id, deprecation, contact_id, 'reminder', template, required,
+       schedule_version, deadline, '<more-' || notice_id || '@rollout.localhost>', 'pending',
+       due_at, now() + interval '1 hour'
   FROM notices
 """
 

@@ -20,6 +20,7 @@ from rollout.domain.notices.envelope import Envelopes
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
 from rollout.services.cutoff.sweep import CutoffSweep, Sweep
+from rollout.services.notices.breaker import NoticeBreaker
 from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
@@ -66,6 +67,7 @@ class Campaign:
         self.guards = PlanGuards(start)
         self.scheduling = NoticeScheduling(start, holiday_finder)
         self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, ENVELOPES, per_day)
+        self.breaker = NoticeBreaker(start)
         self.reports = MailReports(start, read_mail, ENVELOPES)
         self.sweep = CutoffSweep(start, timedelta(seconds=30), holiday_finder)
         self.preview = CutoffPreview(start)

@@ -71,9 +71,11 @@ STATEMENTS = (
     SELECT enrollment_id, 1, deadline, 'plan' FROM enrollments
     """,
     """
-    INSERT INTO notices (enrollment_id, contact_id, step, template, required, schedule_version,
-                         deadline, message_id, state, due_at, attempt_at, sent_at, delivered_at)
-    SELECT enrollment_id, contact_id, 'announcement', 'announcement', false, 1, deadline,
+    INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required,
+                         schedule_version, deadline, message_id, state, due_at, attempt_at, sent_at,
+                         delivered_at)
+    SELECT enrollment_id, deprecation, contact_id, 'announcement', 'announcement', false, 1,
+           deadline,
            '<' || enrollment_id || '@rollout.localhost>', 'delivered', told, told, told, told
       FROM enrollments e JOIN contacts USING (account_id),
            LATERAL (SELECT e.deadline - interval '30 days' AS told) t

@@ -136,10 +136,10 @@ def test_metrics_count_open_notices_by_state(web: Web, engine: Engine) -> None:
         for number, state in enumerate(["pending", "pending", "sending", "sent", "delivered"]):
             connection.execute(
                 text(
-                    "INSERT INTO notices (enrollment_id, contact_id, step, template, required,"
-                    " schedule_version, deadline, message_id, state, due_at, attempt_at)"
-                    " SELECT enrollment_id, contact_id, :step, 'reminder', false, 1, deadline,"
-                    " :step, :state, deadline, deadline FROM enrollments, contacts"
+                    "INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template,"
+                    " required, schedule_version, deadline, message_id, state, due_at, attempt_at)"
+                    " SELECT enrollment_id, deprecation, contact_id, :step, 'reminder', false, 1,"
+                    " deadline, :step, :state, deadline, deadline FROM enrollments, contacts"
                 ),
                 {"step": f"step-{number}", "state": state},
             )

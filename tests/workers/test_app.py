@@ -25,6 +25,7 @@ NAMES = [
     "rollout.notices.deliver",
     "rollout.notices.reap",
     "rollout.notices.schedule",
+    "rollout.notices.trip",
     "rollout.usage.collect",
     "rollout.usage.drop",
     "rollout.usage.name",

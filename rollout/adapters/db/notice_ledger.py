@@ -12,6 +12,8 @@ from rollout.adapters.db.suppression import suppress
 from rollout.domain.notices import NoticeState
 from rollout.services.ports.notice_ledger import Ended, Leased, Reaped
 
+PAUSED = """EXISTS (SELECT 1 FROM sending_pauses p
+                WHERE p.deprecation = {of}.deprecation AND p.closed_at IS NULL)"""
 LEASE = """
 WITH due AS MATERIALIZED ({due})
 UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
@@ -21,19 +23,27 @@ UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
    AND c.contact_id = n.contact_id
 RETURNING n.notice_id, n.lease, n.enrollment_id, e.deprecation, e.account_id, n.step, n.template,
           n.required, n.resend, n.resent_at IS NOT NULL AS resent, c.email,
-          coalesce(named.message_id, n.message_id) AS message_id, n.attempts, n.letter
+          coalesce(named.message_id, n.message_id) AS message_id, n.attempts, n.letter,
+          n.attempt_at
 """
-DUE = """
-  SELECT notice_id, letter FROM notices
-   WHERE state IN ('pending', 'retry') AND attempt_at <= rollout_now()
-   ORDER BY attempt_at, notice_id LIMIT :limit FOR UPDATE SKIP LOCKED
+# Deprecation by deprecation: what is due in a paused one, and be it a million, is not even read.
+DUE = f"""
+  SELECT first.notice_id, first.letter
+    FROM (SELECT deprecation FROM deprecations d WHERE NOT {PAUSED.format(of="d")} OFFSET 0) running
+   CROSS JOIN LATERAL (
+         SELECT notice_id, letter, attempt_at FROM notices
+          WHERE deprecation = running.deprecation AND state IN ('pending', 'retry')
+            AND attempt_at <= rollout_now()
+          ORDER BY attempt_at, notice_id LIMIT :limit FOR UPDATE SKIP LOCKED) first
+   ORDER BY first.attempt_at, first.notice_id LIMIT :limit
 """
 # Of each reader's other accounts, so that one letter can tell it all.
-DUE_TO_THE_SAME = """
+DUE_TO_THE_SAME = f"""
   SELECT n.notice_id, n.letter
     FROM contacts c JOIN notices n USING (contact_id)
    WHERE lower(c.email) = ANY(:addresses) AND n.notice_id <> ALL(:taken)
      AND n.state IN ('pending', 'retry') AND n.attempt_at <= rollout_now()
+     AND NOT {PAUSED.format(of="n")}
    ORDER BY n.notice_id LIMIT :limit FOR UPDATE OF n SKIP LOCKED
 """
 
@@ -127,8 +137,9 @@ class SqlNoticeLedger:
         )
 
     def _lease(self, due: str, **values: Any) -> list[Leased]:
-        rows = self._connection.execute(text(LEASE.format(due=due)), values)
-        return [Leased(**row) for row in rows.mappings()]
+        rows = self._connection.execute(text(LEASE.format(due=due)), values).mappings().all()
+        in_turn = sorted(map(dict, rows), key=lambda row: (row.pop("attempt_at"), row["notice_id"]))
+        return [Leased(**row) for row in in_turn]
 
     def bundle(self, notices: Sequence[Leased], lead: Leased) -> None:
         """Note that one letter, named after ``lead``, tells several notices."""

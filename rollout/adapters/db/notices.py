@@ -69,10 +69,11 @@ OPEN = """LEFT JOIN unnest(CAST(:zones AS text[]), CAST(:opens AS timestamptz[])
 
 # One random id for the batch: a million of them would cost more than the rows.
 ADD = f"""
-INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend, schedule_version,
-                     deadline, message_id, state, reason, due_at, attempt_at, not_after, webhook)
-SELECT n.enrollment_id, c.contact_id, :step, :template, :required, :resend, e.schedule_version,
-       e.deadline,
+INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required, resend,
+                     schedule_version, deadline, message_id, state, reason, due_at, attempt_at,
+                     not_after, webhook)
+SELECT n.enrollment_id, e.deprecation, c.contact_id, :step, :template, :required, :resend,
+       e.schedule_version, e.deadline,
        '<' || batch.id || '.' || e.enrollment_id || '.' || c.contact_id || '@' || :domain || '>',
        CASE WHEN unwanted.reason IS NULL THEN 'pending' ELSE 'skipped' END, unwanted.reason,
        rollout_now(), {WHEN_OPEN.format(deadline="e.deadline")}, n.not_after, n.webhook
@@ -100,9 +101,10 @@ ON CONFLICT (enrollment_id, contact_id, step, schedule_version) DO NOTHING
 TOLD = "('sending', 'sent', 'delivered', 'complained', 'uncertain')"
 
 RETELL = f"""
-INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend,
+INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required, resend,
                      schedule_version, deadline, message_id, due_at, attempt_at)
-SELECT :id, contact_id, :template, :template, true, true, :version, :deadline,
+SELECT :id, (SELECT deprecation FROM enrollments WHERE enrollment_id = :id),
+       contact_id, :template, :template, true, true, :version, :deadline,
        '<' || gen_random_uuid() || '@' || :domain || '>', rollout_now(),
        {WHEN_OPEN.format(deadline="CAST(:deadline AS timestamptz)")}
   FROM (SELECT contact_id FROM notices WHERE enrollment_id = :id AND state IN {TOLD}
@@ -114,10 +116,10 @@ ON CONFLICT DO NOTHING
 
 ESCALATE = """
 WITH others AS (
-  INSERT INTO notices (enrollment_id, contact_id, step, template, required, resend,
+  INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required, resend,
                        schedule_version, deadline, message_id, due_at, attempt_at, not_after,
                        webhook)
-  SELECT n.enrollment_id, c.contact_id, n.step, n.template, n.required, n.resend,
+  SELECT n.enrollment_id, n.deprecation, c.contact_id, n.step, n.template, n.required, n.resend,
          n.schedule_version, n.deadline, '<' || gen_random_uuid() || '@' || :domain || '>',
          n.due_at, rollout_now(), n.not_after, n.webhook
     FROM notices n JOIN enrollments e USING (enrollment_id, schedule_version)

@@ -26,6 +26,7 @@ from rollout.adapters.db.notices import SqlNotices
 from rollout.adapters.db.optional_mail import SqlOptionalMail
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.reports import SqlReports
+from rollout.adapters.db.sending import SqlSending
 from rollout.adapters.db.usage import SqlUsage
 from rollout.adapters.db.usage_questions import SqlUsageQuestions
 from rollout.adapters.db.webhook_outbox import SqlWebhookOutbox
@@ -59,6 +60,7 @@ class SqlUnitOfWork:
         self.plan = SqlPlan(self._connection)
         self.guards = SqlGuards(self._connection)
         self.ledger = SqlNoticeLedger(self._connection)
+        self.sending = SqlSending(self._connection)
         self.notices = SqlNotices(self._connection, self._mail_domain, self._calendar_links)
         self.notice_views = SqlNoticeViews(self._connection)
         self.reports = SqlReports(self._connection)

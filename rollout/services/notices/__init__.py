@@ -6,6 +6,7 @@ delivery       claim rows, hand them to the mail server, record how each attempt
 bundles        what is due to one reader goes in one letter
 recording      what becomes of a notice, by what the mail server said
 together       a transaction for all connections that wait for one
+breaker        what does harm stops by itself, until a person resumes it
 escalation     whom to tell instead, where a message cannot be delivered
 reports        what comes back by mail, and what it proves
 unsubscribing  optional messages, switched off and on by their readers

@@ -11,6 +11,7 @@ from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext, NoticeState
 from rollout.domain.notices.envelope import Envelopes
+from rollout.domain.notices.sending import Tally, outcome
 from rollout.services.notices.bundles import Bundle, Sealed, bundles
 from rollout.services.notices.reading_hours import next_reading
 from rollout.services.notices.recording import action_of, fact_of, record, unsent
@@ -188,6 +189,7 @@ class NoticeDelivery:
                 state = unsent(leased, NoticeState.DEAD)
                 uow.ledger.finish([Ended(leased, state, error.message)])
                 uow.audit.append([fact_of(action_of(state), leased, error.message)])
+                uow.sending.count([outcome(leased.deprecation, state)])
                 uow.commit()
             return None
 
@@ -205,7 +207,7 @@ class NoticeDelivery:
         one being sent for each of its connections, and no more.
         """
         with self._start() as uow:
-            record(uow, [told for sent, _ in turns if sent for told in _each(*sent)])
+            counted = record(uow, [told for sent, _ in turns if sent for told in _each(*sent)])
             wanted = [then.bundle for _, then in turns if then]
             begun = uow.ledger.begin([n for b in wanted for n in b.notices], SENDING_LEASE)
             whole = [b for b in wanted if all(n.notice_id in begun for n in b.notices)]
@@ -213,6 +215,7 @@ class NoticeDelivery:
             for bundle in whole:
                 if len(bundle.notices) > 1:
                     uow.ledger.bundle(bundle.notices, bundle.lead)
+            uow.sending.count(counted)
             uow.commit()
         return [then is not None and then.bundle in whole for _, then in turns]
 
@@ -221,13 +224,15 @@ class NoticeDelivery:
 
         If it has not even heard of this letter, that is no attempt to send it either.
         """
+        counted: Sequence[Tally] = ()
         with self._start() as uow:
             if receipt.outcome is Outcome.NO_LINE:
                 rest = [sealed, *rest]
             else:
-                record(uow, _each(sealed, receipt))
+                counted = record(uow, _each(sealed, receipt))
             untold = [leased for later in rest for leased in later.bundle.notices]
             uow.ledger.give_back(untold, receipt.reply, PEACE)
+            uow.sending.count(counted)
             uow.commit()
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import NoticeState, retry_delay
+from rollout.domain.notices.sending import Tally, outcome
 from rollout.services.notices.escalation import escalate
 from rollout.services.ports import Outcome, Receipt, UnitOfWork
 from rollout.services.ports.notice_ledger import Ended, Leased, Reaped
@@ -16,8 +17,11 @@ MAX_ATTEMPTS = 22
 UNDELIVERED = frozenset({NoticeState.BOUNCED, NoticeState.DEAD})
 
 
-def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
-    """Write what the server said of each, with its fact."""
+def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> Sequence[Tally]:
+    """Write what the server said of each, with its fact; return what is to be counted.
+
+    Whoever records counts it, by ``uow.sending``, as the last thing in the transaction.
+    """
     ended = [_ended(leased, receipt) for leased, receipt in sent]
     recorded = uow.ledger.finish(ended)  # whoever has a lease that was lost records that one
     for leased, receipt in sent:
@@ -33,6 +37,11 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> None:
     for end in ended:
         if end.state in UNDELIVERED and end.leased.notice_id in recorded:
             escalate(uow, end.leased)
+    return [
+        outcome(end.leased.deprecation, end.state)
+        for end in ended
+        if end.leased.notice_id in recorded
+    ]
 
 
 def _ended(leased: Leased, receipt: Receipt) -> Ended:

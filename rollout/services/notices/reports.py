@@ -23,6 +23,8 @@ _FACTS = {
     ReportKind.AUTO_REPLY: "notice.auto-replied",
     ReportKind.ANSWER: "notice.acknowledged",
 }
+# What a mail server has taken, and was counted so.
+_ACCEPTED = frozenset({NoticeState.SENT, *ARRIVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,16 @@ class MailReports:
             about = notice.notice_id if notice else None
             new = uow.reports.keep(mail, about, excerpt=strange)
             if new:
-                for each in told:
-                    _apply(uow, mail, each)
+                ends = [(each, _apply(uow, mail, each)) for each in told]
+                for each, end in ends:  # last: see `count` of the port
+                    if each.state in _ACCEPTED and end is not each.state:
+                        uow.sending.count_return(each.notice_id, end)
                 uow.commit()
         return TakenIn(mail, new, notice)
 
 
-def _apply(uow: UnitOfWork, mail: ReturnedMail, notice: ReportedNotice) -> None:
-    """Do what each row of a mail says, in its order."""
+def _apply(uow: UnitOfWork, mail: ReturnedMail, notice: ReportedNotice) -> NoticeState:
+    """Do what each row of a mail says, in its order; return the state to which that led."""
     state = notice.state
     for report in mail.reports:
         end = end_of(state, report.kind)
@@ -85,6 +89,7 @@ def _apply(uow: UnitOfWork, mail: ReturnedMail, notice: ReportedNotice) -> None:
         escalate(uow, notice)
     if state in ARRIVED and notice.state not in ARRIVED:
         uow.cutoff.look_again([notice.enrollment_id])
+    return state
 
 
 def _suppress(uow: UnitOfWork, notice: ReportedNotice, report: Report) -> None:

@@ -20,6 +20,7 @@ from rollout.services.ports.notices import NoticesRepository
 from rollout.services.ports.optional_mail import OptionalMailRepository
 from rollout.services.ports.plan import PlanRepository
 from rollout.services.ports.reports import ReportsRepository
+from rollout.services.ports.sending import SendingRepository
 from rollout.services.ports.usage import UsageRepository
 from rollout.services.ports.usage_questions import UsageQuestions
 from rollout.services.ports.webhooks import WebhookOutbox, WebhooksRepository
@@ -51,6 +52,9 @@ class UnitOfWork(Protocol):
 
     @property
     def ledger(self) -> NoticeLedger: ...
+
+    @property
+    def sending(self) -> SendingRepository: ...
 
     @property
     def notice_views(self) -> NoticeViews: ...

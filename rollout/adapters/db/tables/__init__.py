@@ -4,6 +4,7 @@
 come from outside (accounts, keys) are kept as they are.
 """
 
+from rollout.adapters.db.tables.alarms import alarms
 from rollout.adapters.db.tables.audit import facts, facts_unsealed, seals
 from rollout.adapters.db.tables.base import metadata
 from rollout.adapters.db.tables.clock import heartbeats, leases, stops
@@ -27,6 +28,7 @@ from rollout.adapters.db.tables.plan import (
     pauses,
     schedules,
 )
+from rollout.adapters.db.tables.sending import sending_minutes, sending_pauses
 from rollout.adapters.db.tables.usage import (
     feeds,
     key_sources,
@@ -42,6 +44,7 @@ from rollout.adapters.db.tables.webhooks import webhook_deliveries, webhook_endp
 
 __all__ = [
     "accounts",
+    "alarms",
     "approvals",
     "callers",
     "cohorts",
@@ -68,6 +71,8 @@ __all__ = [
     "runs",
     "schedules",
     "seals",
+    "sending_minutes",
+    "sending_pauses",
     "sightings",
     "signature_files",
     "source_candidates",

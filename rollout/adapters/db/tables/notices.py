@@ -26,6 +26,8 @@ notices = Table(
     metadata,
     Column("notice_id", BigInteger, Identity(always=True), primary_key=True),
     Column("enrollment_id", ForeignKey(enrollments.c.enrollment_id), nullable=False),
+    # That of its enrollment, whose foreign key it rests on: what is due is claimed by deprecation.
+    Column("deprecation", Text, nullable=False),
     Column("contact_id", ForeignKey(contacts.c.contact_id), nullable=False),
     Column("step", Text, nullable=False),
     Column("template", Text, nullable=False),
@@ -60,6 +62,7 @@ notices = Table(
     ),
     Index(
         "ix_notices_due",
+        "deprecation",
         "attempt_at",
         postgresql_where=text("state IN ('pending', 'retry')"),
     ),
@@ -67,6 +70,12 @@ notices = Table(
         "ix_notices_leased",
         "leased_until",
         postgresql_where=text("state IN ('leased', 'sending')"),
+    ),
+    Index(
+        "ix_notices_lost",
+        "deprecation",
+        "deadline",
+        postgresql_where=text("required AND state IN ('bounced', 'dead', 'uncertain')"),
     ),
     Index("ix_notices_letter", "letter", postgresql_where=text("letter IS NOT NULL")),
     Index("ix_notices_sent", "sent_at", postgresql_where=text("state = 'sent'")),
