@@ -10,6 +10,8 @@ The stages, in order; each is a file of that name in ``domain/`` (may we?), ``se
     cutoff      the key stops by itself on its date
     audit       who decided what, when, on what evidence
 
+Beside them, ``alarms``: what an operator must look at, because nothing else will mend it.
+
 Imports point inwards: ``workers | rollout.web | rollout.cli → bootstrap → adapters → services →
 domain``.
 """

@@ -136,6 +136,13 @@ class Settings:
         " `https://rollout.example.com`, for the links in notices: to switch optional ones off,"
         " and to a calendar; unset: they have none",
     )
+    alert_urls: str | None = _setting(
+        None,
+        "where operators are told of [alarms](alarms.md): Apprise URLs such as"
+        " `slack://…`, `mailto://…` or `json://host/path`, separated by spaces, commas or lines;"
+        " unset: alarms are listed and logged",
+        secret=True,
+    )
     web_listen: str = _setting("127.0.0.1:8080", "host:port of the web service")
     gateway_listen: str = _setting("127.0.0.1:8081", "host:port of the gateway service")
     mail_listen: str = _setting(

@@ -7,12 +7,13 @@ fake and the real thing.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rollout.adapters.mail.addresses import recipient
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
+from rollout.domain.alarms import Alert
 from rollout.domain.errors import Unavailable
 from rollout.domain.gateway import Record
 from rollout.domain.notices import NoticeContext
@@ -28,6 +29,7 @@ from rollout.services.ports import (
     Sync,
     UseBatch,
 )
+from rollout.services.ports.alarms import Told
 
 ACCEPTED = Receipt(Outcome.ACCEPTED, "250 2.0.0 Queued")
 TEMPORARY = Receipt(Outcome.TEMPORARY, "RCPT: 450 4.7.1 Greylisted")
@@ -210,6 +212,29 @@ class FakeTaskQueue:
         if not self.broken:
             self.rings.append(task)
         return not self.broken
+
+
+class FakeAlerts:
+    """Keeps what operators were told; while ``broken`` names an address, that one does not take it.
+
+    An address is its own id.
+    """
+
+    def __init__(self, *addresses: str) -> None:
+        self.told: list[tuple[str, Alert]] = []  # to whom and what, in order
+        self.broken: set[str] = set()
+        self._addresses = addresses
+
+    def addresses(self) -> Sequence[str]:
+        """Return the names given at the start."""
+        return self._addresses
+
+    def tell(self, alert: Alert, without: Collection[str] = ()) -> Told:
+        """Keep what each address was told that takes it."""
+        asked = [address for address in self._addresses if address not in without]
+        reached = [address for address in asked if address not in self.broken]
+        self.told += [(address, alert) for address in reached]
+        return Told(frozenset(reached), tuple(a for a in asked if a in self.broken))
 
 
 class FakeUsageStream:

@@ -8,7 +8,7 @@ from celery import Celery
 
 from rollout.adapters.task_queue import make_celery
 from rollout.bootstrap import Rollout
-from workers import audit, cutoff, notices, usage, webhooks
+from workers import alarms, audit, cutoff, notices, usage, webhooks
 from workers.sweep import Drain, Sweep
 
 SWEEPS: tuple[Sweep, ...] = (
@@ -17,6 +17,7 @@ SWEEPS: tuple[Sweep, ...] = (
     *webhooks.SWEEPS,
     *cutoff.SWEEPS,
     *audit.SWEEPS,
+    *alarms.SWEEPS,
 )
 
 

@@ -23,13 +23,15 @@ from rollout.adapters.task_queue import CeleryTaskQueue, make_celery
 from rollout.bootstrap import Rollout, bootstrap
 from rollout.services.ports import TaskQueue
 from rollout.settings import Settings
+from workers import alarms
 from workers.app import SWEEPS
 from workers.cutoff import guard
-from workers.sweep import Sweep
+from workers.sweep import Drain, Sweep
 
 log = structlog.get_logger()
 
 TICK = 1  # seconds
+OWN_LOOK = 10  # seconds between two looks of this process at what alarms
 SILENCE = 30.0  # seconds without a tick after which the process ends itself
 DEAD = 70  # the exit code of such an end
 
@@ -86,6 +88,9 @@ def main() -> None:
         scheduler.add_job(ticker.tick, IntervalTrigger(seconds=TICK))
         for sweep in SWEEPS:
             scheduler.add_job(ticker.ring, IntervalTrigger(seconds=int(sweep.every)), [sweep])
+        for sweep in alarms.SWEEPS:  # where no worker lives, somebody has to say so
+            work = Drain(sweep, rollout).__call__
+            scheduler.add_job(work, IntervalTrigger(seconds=OWN_LOOK))
         threading.Thread(target=watch, args=(ticker,), daemon=True).start()
         scheduler.start()
 

@@ -58,6 +58,7 @@ def examine(
     yield _plain_clock(engine, production=production)
     yield from _processes(engine)
     yield _stopped(engine)
+    yield _alarms(engine)
 
 
 def examine_invariants(engine: Engine) -> Iterator[Finding]:
@@ -138,3 +139,17 @@ def _stopped(engine: Engine) -> Finding:
     if reason is None:
         return Finding("cutting", Health.OK, "is not stopped")
     return Finding("cutting", Health.FAILED, f"is stopped: {reason}", "rollout clock --trust")
+
+
+def _alarms(engine: Engine) -> Finding:
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT kind || ' (' || subject || ')' FROM alarms"
+                " WHERE opened_at IS NOT NULL AND closed_at IS NULL ORDER BY opened_at DESC"
+            )
+        )
+        names = list(rows.scalars())
+    if not names:
+        return Finding("alarms", Health.OK, "none is open")
+    return Finding("alarms", Health.FAILED, f"open: {', '.join(names)}", "rollout alarm list")

@@ -12,7 +12,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
 
-QUEUES = ("cutoff", "notices", "webhooks", "audit", "usage")
+QUEUES = ("cutoff", "notices", "webhooks", "audit", "usage", "alarms")
 
 Channel.do_restore = False  # else it writes rings that a dead broker cannot take back to /tmp
 

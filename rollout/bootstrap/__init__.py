@@ -14,6 +14,7 @@ from functools import cache, partial
 import redis
 from sqlalchemy import Engine
 
+from rollout.adapters.alerts import AppriseAlerts
 from rollout.adapters.clock import SystemClock
 from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.queries import SqlQueries
@@ -29,6 +30,7 @@ from rollout.bootstrap.notices import Notices, template_renderer, unit_of_work, 
 from rollout.bootstrap.servers import require_plain_clock, require_schema, servers, valkey
 from rollout.bootstrap.webhooks import Webhooks, wire_webhooks
 from rollout.domain.clock import Clock
+from rollout.services.alarms import Alarms
 from rollout.services.audit import Audit
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
@@ -81,6 +83,7 @@ class Rollout:
     restore: CutoffRestore
     enforcement: Enforcement
     timekeeping: Timekeeping
+    alarms: Alarms
     queries: Queries
     pepper: bytes = field(repr=False)
 
@@ -135,8 +138,15 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         restore=CutoffRestore(start, holiday_finder),
         enforcement=Enforcement(start, ValkeyVerdictStore(client)),
         timekeeping=Timekeeping(start, clock),
+        alarms=Alarms(start, _alerts(settings, pepper)),
         queries=SqlQueries(engine),
         pepper=pepper,
+    )
+
+
+def _alerts(settings: Settings, pepper: bytes) -> AppriseAlerts:
+    return AppriseAlerts(
+        "ROLLOUT_ALERT_URLS", settings.alert_urls or "", pepper, settings.environment
     )
 
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from rollout.cli.account import account
+from rollout.cli.alarm import alarm
 from rollout.cli.audit import audit
 from rollout.cli.cohort import cohort
 from rollout.cli.cutoff import cutoff
@@ -57,6 +58,7 @@ app.add_typer(webhook, name="webhook")
 app.add_typer(usage)
 app.add_typer(feed, name="feed")
 app.add_typer(audit, name="audit")
+app.add_typer(alarm, name="alarm")
 
 for command in (demo, up, migrate, web, gateway, mail_in, worker, clock, doctor):
     app.command()(command)

@@ -15,7 +15,7 @@ from tests.support.database import set_clock
 
 SUBJECTS = [
     *("mail", "valkey", "database", "clock skew", "decision clock", "clock", "worker"),
-    *("cutting", "templates"),
+    *("cutting", "alarms", "templates"),
 ]
 INVARIANTS = ["E0", "P0", "M0", "T0", "U0", "D0", "L0", "N0", "C0", "S0", "K0", "chain"]
 NOWHERE = "postgresql://nobody:s3cret@127.0.0.1:1/nothing"
@@ -39,7 +39,7 @@ def test_everything_is_examined_and_a_warning_is_no_failure(cli: CommandLine) ->
 
     assert done.code == 0
     assert [item["subject"] for item in done.items] == SUBJECTS
-    assert [list(item) for item in done.items] == [["subject", "health", "detail", "fix"]] * 9
+    assert [list(item) for item in done.items] == [["subject", "health", "detail", "fix"]] * 10
     warned = {item["subject"]: item["fix"] for item in done.items if item["health"] == "warning"}
     assert warned == {
         "mail": "set ROLLOUT_SMTP_URL",

@@ -17,6 +17,7 @@ from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.resources import templates_dir
 from rollout.domain.notices.envelope import Envelopes
+from rollout.services.alarms import Alarms
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
 from rollout.services.cutoff.sweep import CutoffSweep, Sweep
@@ -29,6 +30,7 @@ from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.plan.guards import PlanGuards
 from rollout.services.plan.wording import Wording
 from rollout.services.ports import Mailer
+from rollout.testing import FakeAlerts
 from tests.support.cast import NOW, PLAN, bring_on
 from tests.support.database import set_clock
 
@@ -68,6 +70,8 @@ class Campaign:
         self.scheduling = NoticeScheduling(start, holiday_finder)
         self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, ENVELOPES, per_day)
         self.breaker = NoticeBreaker(start)
+        self.alerts = FakeAlerts("pager")
+        self.alarms = Alarms(start, self.alerts)
         self.reports = MailReports(start, read_mail, ENVELOPES)
         self.sweep = CutoffSweep(start, timedelta(seconds=30), holiday_finder)
         self.preview = CutoffPreview(start)

@@ -18,6 +18,8 @@ from tests.support.processes import Crew, wait_until
 from workers.app import SWEEPS, make_app
 
 NAMES = [
+    "rollout.alarms.tell",
+    "rollout.alarms.watch",
     "rollout.audit.seal",
     "rollout.cutoff.enforce",
     "rollout.cutoff.sweep",

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from rollout.adapters.db.account_calendar import SqlCalendars
+from rollout.adapters.db.alarms import SqlAlarms
 from rollout.adapters.db.audit import SqlAudit
 from rollout.adapters.db.callers import SqlCallers
 from rollout.adapters.db.clock import SqlClock
@@ -71,6 +72,7 @@ class SqlUnitOfWork:
         self.cutoff = SqlCutoff(self._connection)
         self.enforcement = SqlEnforcement(self._connection)
         self.audit = SqlAudit(self._connection)
+        self.alarms = SqlAlarms(self._connection)
         self.clock = SqlClock(self._connection)
         return self
 

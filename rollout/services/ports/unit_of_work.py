@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rollout.services.ports.account_calendar import CalendarRepository
+from rollout.services.ports.alarms import AlarmsRepository
 from rollout.services.ports.audit import AuditRepository
 from rollout.services.ports.callers import CallerRepository
 from rollout.services.ports.clock import ClockRepository
@@ -82,6 +83,9 @@ class UnitOfWork(Protocol):
 
     @property
     def audit(self) -> AuditRepository: ...
+
+    @property
+    def alarms(self) -> AlarmsRepository: ...
 
     @property
     def clock(self) -> ClockRepository: ...
