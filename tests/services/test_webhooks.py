@@ -456,6 +456,32 @@ def test_what_waits_for_a_webhook_that_is_switched_off_is_skipped_even_if_it_is_
     assert server.received == []
 
 
+@pytest.mark.parametrize(
+    ("status", "state"), [(500, "skipped"), (410, "skipped"), (200, "delivered")]
+)
+def test_what_is_skipped_while_it_is_posted_counts_if_it_arrives_and_is_not_tried_again(
+    campaign: Campaign,
+    hooks: Webhooks,
+    server: WebhookServer,
+    mailer: FakeMailer,
+    status: int,
+    state: str,
+) -> None:
+    endpoint = hooks.add(server)
+    campaign.work(REMINDER)
+
+    def switch_off() -> None:
+        hooks.endpoints.disable(endpoint, reason="asked for", operator="olga")
+
+    server.plan(replace(answer(status), first=switch_off))
+    hooks.drain()
+    campaign.remind()
+
+    assert hooks.deliveries()[0][1] == state
+    assert hooks.facts("disabled") == [("olga", "asked for")]
+    assert mailed(mailer) == []
+
+
 def test_for_a_day_after_its_renewal_the_secret_before_signs_too(
     campaign: Campaign, hooks: Webhooks, server: WebhookServer
 ) -> None:
