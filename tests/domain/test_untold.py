@@ -28,7 +28,8 @@ GUARDS = Guards(
 def judged(*, days_before: float | None = None, **given: Any) -> Untold | None:
     """Judge an account with three contacts; its first warning arrived so many days before."""
     reach = {"contacts": 3, "dead": 0, "told": 0, "failed": 0, "open": 0, "last_failure": None}
-    telling = {"sent": 0, "uncertain": 0, "last_try": None, "skipped": None, "paused": None}
+    telling = {"sent": 0, "uncertain": 0, "last_try": None, "skipped": None}
+    telling |= {"paused": None, "sending_paused": None}
     reach |= {name: value for name, value in given.items() if name in reach}
     telling |= {name: value for name, value in given.items() if name in telling}
     warned = None if days_before is None else DEADLINE - timedelta(days=days_before)
@@ -67,6 +68,11 @@ def test_whoever_was_told_too_late_needs_more_time_in_the_words_of_the_guard() -
         (
             {"paused": "incident"},
             "nothing was sent about this date yet; the cohort is paused: incident",
+            Act.MORE_TIME,
+        ),
+        (
+            {"open": 1, "sending_paused": "a wrong link"},
+            "waiting to be sent (1); sending is paused: a wrong link",
             Act.MORE_TIME,
         ),
         ({"skipped": "only: in_use, which is not so"}, "skipped: only: in_use", Act.MORE_TIME),

@@ -27,6 +27,7 @@ def look(campaign: Campaign, at: datetime, *, alive: bool = True) -> None:
     campaign.at(at)
     if alive:
         beat(campaign)
+    campaign.breaker.trip()
     campaign.alarms.watch()
     while campaign.alarms.tell():
         pass
@@ -117,12 +118,27 @@ def test_a_mail_server_that_puts_everything_off_is_an_alarm_also_between_two_tri
     for to in EVERYBODY:
         mailer.plan(to, *[TEMPORARY] * 20)
     campaign.begin()
-    for minute in (*range(0, 300, 3), 600, 601):
+    for minute in (*range(0, 300, 3), 600, 601, 2880, 2900):  # hours, and two days
         campaign.work(NOW + minute * MINUTE)
         look(campaign, NOW + minute * MINUTE)
 
     assert standing(campaign) == ["mail-stuck mail:server"]
-    assert titles(campaign) == ["the mail server takes nothing"]
+    assert "Over" not in "".join(titles(campaign))
+
+
+def test_what_was_put_off_before_the_server_took_something_is_no_alarm(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    for to in EVERYBODY:
+        mailer.plan(to, *[TEMPORARY] * 8)
+    campaign.begin()
+    for minute in range(0, 300, 3):  # while nobody watches
+        campaign.work(NOW + minute * MINUTE)
+    assert campaign.rows("SELECT sum(put_off), sum(accepted) FROM sending_minutes") == [(24, 3)]
+    for minute in range(300, 330):
+        look(campaign, NOW + minute * MINUTE)
+
+    assert campaign.alarms.alarms(closed=True) == []
 
 
 def test_one_recipient_who_is_put_off_for_ever_is_no_alarm(

@@ -11,6 +11,7 @@ import pytest
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.domain.errors import NotFound, Refused
 from rollout.services.notices.breaker import NoticeBreaker
+from rollout.services.notices.overview import NoticeOverview
 from rollout.testing import ACCEPTED, REFUSED, TEMPORARY, FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.cast import NOW, PLAN
@@ -93,6 +94,10 @@ def test_a_paused_deprecation_waits_and_the_others_go_on(
     campaign.remind()
 
     assert states(campaign) == {"pending": 60}
+    campaign.at(NOW + 40 * DAY)
+    near, _ = next(NoticeOverview(campaign.start).untold("api-keys", None, 1))
+    assert near.telling.sending_paused == "a wrong link"
+    campaign.at(NOW)
     assert {sent.to for sent in mailer.sent} == {ANN, ART}
 
     breaker.resume("api-keys", reason="mended", operator="olga")

@@ -75,7 +75,8 @@ SELECT e.deadline, e.zone, c.cut_at,
 # What counts as told, and by when, is what `cases.PROMISES` loads for the cutoff. That alone is
 # asked of everybody who is near; the rest only of the few who are not told in time.
 NEAR = f"""
-SELECT e.deprecation, e.account_id, e.cohort, e.deadline, t.*, n.*, c.*, p.reason AS paused
+SELECT e.deprecation, e.account_id, e.cohort, e.deadline, t.*, n.*, c.*, p.reason AS paused,
+       s.reason AS sending_paused
   FROM unnest(CAST(:deprecations AS text[]), CAST(:min_notices AS interval[]),
               CAST(:min_delivered AS int[])) AS g (deprecation, min_notice, min_delivered)
   JOIN enrollments e ON e.deprecation = g.deprecation AND e.state = 'scheduled'
@@ -105,6 +106,7 @@ SELECT e.deprecation, e.account_id, e.cohort, e.deadline, t.*, n.*, c.*, p.reaso
          FROM contacts WHERE contacts.account_id = e.account_id) c
   LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (e.deprecation, e.cohort)
         AND p.closed_at IS NULL
+  LEFT JOIN sending_pauses s ON s.deprecation = e.deprecation AND s.closed_at IS NULL
  WHERE {OF_COHORT}
    AND (t.told < g.min_delivered OR t.warned_at > e.deadline - g.min_notice)
    AND EXISTS (SELECT 1 FROM keys k WHERE k.account_id = e.account_id AND k.kind = 'rest'
@@ -179,6 +181,7 @@ def _telling(row: Row[Any]) -> Telling:
         last_try=row.last_try,
         skipped=row.skipped,
         paused=row.paused,
+        sending_paused=row.sending_paused,
     )
 
 

@@ -50,6 +50,7 @@ class Telling:
     last_try: str | None  # what the mail server said of the newest that it did not take yet
     skipped: str | None  # why the newest that was skipped was
     paused: str | None  # why the cohort is
+    sending_paused: str | None  # why the sending of the deprecation is
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ def _why(telling: Telling) -> str:
         said = ["nothing was sent about this date yet"]
     if telling.paused:
         said.append(f"the cohort is paused: {telling.paused}")
+    if telling.sending_paused:
+        said.append(f"sending is paused: {telling.sending_paused}")
     return "; ".join(said)
 
 
