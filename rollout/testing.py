@@ -118,6 +118,10 @@ class FakeRenderer:
         """Return the line."""
         return self.render(template, context).subject
 
+    def short_test(self, locale: str) -> str:
+        """Return a line that says so."""
+        return f"test in {locale}"
+
     def describe(self, date: AccountDate) -> tuple[str, str]:
         """Return the deprecation as title, and its state as text."""
         return date.deprecation, date.state

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 
 from rollout.domain.webhooks.addresses import Address
 from rollout.domain.webhooks.attempts import ATTEMPTS, DELAYS, Answer
+from rollout.services.notices.overview import NoticeOverview
 from rollout.services.ports.webhooks import Kind, WebhookClient
 from rollout.services.webhooks.sending import LEASE
 from rollout.testing import REFUSED, FakeMailer
@@ -183,6 +184,15 @@ def test_a_chat_is_told_in_a_few_lines_of_the_language_of_the_account(
     assert "webhook-signature" not in request.headers
 
 
+def test_a_chat_is_tried_in_the_language_of_its_account(
+    campaign: Campaign, hooks: Webhooks, server: WebhookServer
+) -> None:
+    campaign.run("UPDATE accounts SET locale = 'fr' WHERE account_id = 'acme'")
+    hooks.sending.test(hooks.add(server, kind=Kind.SLACK), operator="olga")
+
+    assert server.received[0].json["text"].startswith("Ceci est un test.")
+
+
 def test_what_fails_is_tried_again_under_the_same_id_until_it_is_taken(
     campaign: Campaign, hooks: Webhooks, server: WebhookServer, mailer: FakeMailer
 ) -> None:
@@ -296,6 +306,39 @@ def test_people_hear_that_it_is_off_also_where_the_date_moves_or_comes_meanwhile
     assert ("2 March 2027" if moved else "stopped working on 16 February") in subject
 
 
+def test_whoever_stands_in_for_people_who_cannot_be_reached_hears_of_it_too(
+    campaign: Campaign, hooks: Webhooks, server: WebhookServer, mailer: FakeMailer
+) -> None:
+    hooks.add(server)
+    server.plan(answer(410))
+    campaign.live(REMINDER)
+    hooks.drain()
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role)"
+        " VALUES ('acme', 'amy@acme.example', 'Amy', 'admin')"
+    )
+    mailer.plan(ANN, REFUSED)
+    mailer.plan(ART, REFUSED)
+    campaign.remind()
+
+    assert mailed(mailer) == ["amy@acme.example"]
+    assert f"http://127.0.0.1:{server.port}/…" in mailer.sent[-1].letter.text
+
+
+def test_webhooks_that_are_off_are_one_line_of_the_summary(
+    campaign: Campaign, hooks: Webhooks
+) -> None:
+    with WebhookServer() as one, WebhookServer() as two:
+        for server in (one, two):
+            server.always(answer(410))
+            hooks.add(server)
+        campaign.work(REMINDER)
+        hooks.drain()
+
+    off = NoticeOverview(campaign.start).summary("api-keys", None)[-1]
+    assert (off.step, off.states) == ("webhook-disabled", {"pending": 4})
+
+
 def test_a_server_may_ask_for_more_time_but_not_for_ever(
     campaign: Campaign, hooks: Webhooks, server: WebhookServer
 ) -> None:
@@ -349,12 +392,11 @@ def test_who_has_lost_its_lease_records_nothing(
         campaign.at(REMINDER + LEASE)
         assert hooks.sending.sweep() == 1
 
-    server.plan(replace(answer(410), first=let_another_take_over), answer(200))
+    server.plan(replace(answer(410), first=let_another_take_over), answer(500))
     assert hooks.sending.sweep() == 1
 
-    assert hooks.deliveries() == [("reminder", "delivered", "200 OK")]
-    assert len(hooks.facts("delivered")) == 1
-    assert hooks.facts("disabled") == []
+    assert hooks.deliveries() == [("reminder", "pending", "500 Internal Server Error")]
+    assert hooks.facts("failed") == hooks.facts("disabled") == []
 
 
 def test_a_server_that_does_not_answer_keeps_nobody_waiting_but_itself(

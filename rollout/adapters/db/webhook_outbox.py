@@ -19,13 +19,15 @@ from rollout.domain.webhooks.events import Event
 from rollout.services.ports.notices import NewNotice
 from rollout.services.ports.webhooks import Claimed, DeliveryState, Row
 
+# Asked once, not for each enrollment: where there is no webhook at all, a cutoff need not wait.
 ADD = """
 INSERT INTO webhook_deliveries (endpoint_id, enrollment_id, step, template, schedule_version,
                                 deadline, webhook_id, created_at, attempt_at)
 SELECT p.endpoint_id, e.enrollment_id, :step, :template, e.schedule_version, e.deadline,
        'msg_' || gen_random_uuid(), rollout_now(), rollout_now()
   FROM enrollments e JOIN webhook_endpoints p USING (account_id)
- WHERE e.enrollment_id = ANY(:ids) AND p.state = 'active' {only}
+ WHERE (SELECT EXISTS (SELECT 1 FROM webhook_endpoints WHERE state = 'active'))
+   AND e.enrollment_id = ANY(:ids) AND p.state = 'active' {only}
 ON CONFLICT (endpoint_id, enrollment_id, step, schedule_version) DO NOTHING
 """
 TOLD_ANOTHER = """
@@ -56,12 +58,13 @@ leased AS (
   UPDATE webhook_endpoints p SET lease = p.lease + 1, leased_until = rollout_instant() + :length
     FROM due WHERE p.endpoint_id = due.endpoint_id RETURNING p.*)
 UPDATE webhook_deliveries d SET attempts = d.attempts + 1
-  FROM due, leased p, enrollments e
+  FROM due, leased p, enrollments e, accounts a
  WHERE d.delivery_id = due.delivery_id AND e.enrollment_id = d.enrollment_id
+   AND a.account_id = e.account_id
 RETURNING d.delivery_id, d.webhook_id, d.enrollment_id, d.step, d.template, d.schedule_version,
           d.created_at, d.attempts, e.deprecation, e.state AS enrollment_state,
-          p.endpoint_id, p.account_id, p.kind, p.sealed, p.hint, p.state, p.reason, p.lease,
-          p.generation, p.generation_since,
+          p.endpoint_id, p.account_id, a.locale, p.kind, p.sealed, p.hint, p.state, p.reason,
+          p.lease, p.generation, p.generation_since,
           p.state = 'active' AND e.schedule_version = d.schedule_version AND e.state <> 'exempt'
           AND (e.state <> 'cut' OR d.created_at >= d.deadline) AS current
 """

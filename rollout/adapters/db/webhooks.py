@@ -17,8 +17,10 @@ VALUES (:account_id, :kind, :sealed, :digest, :hint, :operator)
 ON CONFLICT (account_id, digest) DO NOTHING RETURNING endpoint_id
 """
 LOCK = """
-SELECT endpoint_id, account_id, kind, sealed, hint, state, reason, generation, generation_since
-  FROM webhook_endpoints WHERE endpoint_id = :id FOR NO KEY UPDATE
+SELECT p.endpoint_id, p.account_id, a.locale, p.kind, p.sealed, p.hint, p.state, p.reason,
+       p.generation, p.generation_since
+  FROM webhook_endpoints p JOIN accounts a USING (account_id)
+ WHERE p.endpoint_id = :id FOR NO KEY UPDATE OF p
 """
 LISTED = """
 SELECT p.endpoint_id, p.account_id, p.kind, p.hint, p.state, p.since, p.reason, p.added_by,
@@ -94,6 +96,7 @@ def endpoint(row: RowMapping) -> Endpoint:
     return Endpoint(
         endpoint_id=row["endpoint_id"],
         account_id=row["account_id"],
+        locale=row["locale"],
         kind=Kind(row["kind"]),
         sealed=row["sealed"] or b"",
         hint=row["hint"],

@@ -114,6 +114,10 @@ class TemplateRenderer:
         values["subject"] = self._subject(template, language, values)
         return self._render(f"{CHAT}/text.txt", language, values, str.strip)
 
+    def short_test(self, locale: str) -> str:
+        """Return what a chat is told to try it."""
+        return self._render(f"{CHAT}/test.txt", self._languages.of(locale), {}, str.strip)
+
     def together(self, letters: Sequence[Letter], locale: str) -> Letter:
         """Return one letter that says what several say, and first of all which those are."""
         language = self._languages.of(locale)

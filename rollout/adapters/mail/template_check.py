@@ -89,7 +89,7 @@ def check_templates(renderer: Renderer) -> list[str]:
     except BadInput as error:
         return [error.message]
     problems = [problem for name in sorted(names) for problem in _check(renderer, name, languages)]
-    problems += _check_calendar(renderer, languages)
+    problems += _check_the_rest(renderer, languages)
     return list(dict.fromkeys(problems))  # each once, though several samples may show it
 
 
@@ -104,12 +104,17 @@ def _check(renderer: Renderer, name: str, languages: Sequence[str]) -> Iterator[
             yield from _faults(name, letter)
 
 
-def _check_calendar(renderer: Renderer, languages: Sequence[str]) -> Iterator[str]:
+def _check_the_rest(renderer: Renderer, languages: Sequence[str]) -> Iterator[str]:
     for state, locale in product(("scheduled", "cut", "exempt"), languages):
         date = replace(sample_date(state), locale=locale)
         try:
             renderer.describe(date)
             renderer.name(AccountCalendar(date.account_name, locale, (date,)))
+        except BadInput as error:
+            yield error.message
+    for locale in languages:
+        try:
+            renderer.short_test(locale)
         except BadInput as error:
             yield error.message
 

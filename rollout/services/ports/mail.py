@@ -46,6 +46,10 @@ class Renderer(Protocol):
         """Return the few lines that a chat is told; raise ``BadInput`` as ``render`` does."""
         ...
 
+    def short_test(self, locale: str) -> str:
+        """Return what a chat is told to try it; raise ``BadInput`` as ``render`` does."""
+        ...
+
     def describe(self, date: AccountDate) -> tuple[str, str]:
         """Return title and text of a date in a calendar; raise ``BadInput`` as ``render`` does."""
         ...

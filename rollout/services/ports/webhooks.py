@@ -48,6 +48,7 @@ class Endpoint:
 
     endpoint_id: int
     account_id: str
+    locale: str  # of the account
     kind: Kind
     sealed: bytes = field(repr=False)  # the URL, which only `Seals` can open
     hint: str

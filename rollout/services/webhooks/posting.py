@@ -16,7 +16,6 @@ from rollout.services.ports import Renderer
 from rollout.services.ports.webhooks import Endpoint, Kind, Seals, Sign, WebhookClient
 
 JSON = {"Content-Type": "application/json", "User-Agent": "Rollout"}
-TRIAL_LINE = "Rollout can write here: it will say here when access keys stop working."
 # https://docs.slack.dev/messaging/formatting-message-text: these three, and no others
 _CONTROL = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _ESCAPED = str.maketrans(_CONTROL)
@@ -48,9 +47,9 @@ class Post:
         return payload(event, context)
 
     def trial(self, endpoint: Endpoint, at: datetime) -> bytes:
-        """Write a test."""
+        """Write a test; raise ``BadInput`` as ``body`` does."""
         if endpoint.kind is Kind.SLACK:
-            return _text(TRIAL_LINE)
+            return _text(self._renderer.short_test(endpoint.locale))
         return trial(endpoint.account_id, at)
 
     def send(self, endpoint: Endpoint, webhook_id: str, at: datetime, body: bytes) -> Answer:
