@@ -35,6 +35,7 @@ from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.mail.message import compose
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.smtp import SmtpMailer
+from rollout.adapters.mail.smtp_url import parse_smtp_url
 from rollout.adapters.resources import templates_dir
 from rollout.domain.notices.envelope import Envelopes
 from rollout.services.notices.delivery import NoticeDelivery
@@ -128,7 +129,7 @@ def deliver(ready: Barrier, database_url: str, port: int, memory: Synchronized[i
     """Send as a worker does, in a process of its own."""
     engine = make_engine(database_url)
     mailer = SmtpMailer(
-        f"smtp://127.0.0.1:{port}",
+        parse_smtp_url(f"smtp://127.0.0.1:{port}"),
         sender=SENDER,
         reply_to=None,
         timeout=30,

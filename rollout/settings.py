@@ -78,7 +78,8 @@ class Settings:
     smtp_url: str | None = _setting(
         None,
         "`smtp://user:password@host:25`, `smtps://…` for implicit TLS, `?starttls=1` to require"
-        " STARTTLS; unset: notices wait",
+        " STARTTLS; several with spaces between them, the preferred one first"
+        " ([sending](sending.md)); unset: notices wait",
         secret=True,
     )
     mail_from: str = _setting("Rollout <rollout@localhost>", "the From address of every notice")

@@ -12,11 +12,13 @@ from rollout.adapters.calendar_file import CalendarFile
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.mail.addresses import guest_list, own_domain
-from rollout.adapters.mail.dkim import dkim_signer
+from rollout.adapters.mail.dkim import DkimSigner, dkim_signer
 from rollout.adapters.mail.providers.postmark import postmark_headers
+from rollout.adapters.mail.relays import Relay, Relays
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
+from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_urls
 from rollout.adapters.resources import templates_dir
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.clock import Clock
@@ -107,8 +109,18 @@ def _mailer(settings: Settings, clock: Clock) -> Mailer | None:
     signer = dkim_signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key)
     if settings.smtp_url is None:
         return None
+    servers = parse_smtp_urls(settings.smtp_url)
+    mailers = [_smtp_mailer(server, settings, clock, signer) for server in servers]
+    if len(mailers) == 1:
+        return mailers[0]
+    return Relays([Relay(str(s), m) for s, m in zip(servers, mailers, strict=True)], clock)
+
+
+def _smtp_mailer(
+    server: SmtpServer, settings: Settings, clock: Clock, signer: DkimSigner | None
+) -> SmtpMailer:
     return SmtpMailer(
-        settings.smtp_url,
+        server,
         sender=settings.mail_from,
         reply_to=settings.mail_reply_to,
         timeout=settings.smtp_timeout,

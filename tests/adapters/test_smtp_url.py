@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rollout.adapters.mail.addresses import own
-from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_url
+from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_url, parse_smtp_urls
 from rollout.domain.errors import BadInput
 
 
@@ -39,6 +39,31 @@ def test_a_wrong_url_is_refused_with_a_way_out_and_without_repeating_it(url: str
         parse_smtp_url(url)
     assert "smtp://user:password@" in (refusal.value.fix or "")
     assert "nter" not in refusal.value.message
+
+
+def test_several_servers_stand_in_the_order_in_which_they_are_preferred() -> None:
+    first, second = parse_smtp_urls(" smtp://one\n\tsmtps://u:p@two ")
+
+    assert (str(first), str(second)) == ("one:25", "two:465")
+    assert parse_smtp_urls("smtp://one\n") == [first]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "ROLLOUT_SMTP_URL cannot be used: it does not begin with smtp://"),
+        ("smtp://one two", "server 2 of ROLLOUT_SMTP_URL cannot be used: it does not begin"),
+        ("smtp://u:hunter#2@one smtp://two", "server 1 of ROLLOUT_SMTP_URL cannot be used: "),
+        ("smtp://one,smtp://two", "between two servers there is white space, and nothing else"),
+        ("smtp://one; smtps://two", "between two servers there is white space, and nothing else"),
+    ],
+)
+def test_of_several_the_wrong_one_is_named_by_its_place(text: str, said: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        parse_smtp_urls(text)
+    assert said in refusal.value.message
+    assert "hunter" not in refusal.value.message
+    assert "smtp://user:password@" in (refusal.value.fix or "")
 
 
 def test_a_parsed_url_does_not_show_its_password() -> None:

@@ -165,6 +165,34 @@ def test_a_mail_server_that_does_not_answer_is_no_success(
     assert "it was not taken: no line to localhost:1" in done.complaint
 
 
+def test_where_the_first_of_several_does_not_answer_it_goes_out_by_the_next_and_says_so(
+    cli: CommandLine, campaign: Campaign, server: SmtpServer
+) -> None:
+    done = send_test(cli, server, "me@test.example", smtp_url=f"smtp://localhost:1 {server.url}")
+
+    assert done.code == 0
+    assert f"The mail server answered: 250 2.0.0 Queued ({server.address})" in done.stdout
+    assert facts(campaign)[0][2]["reply"] == f"250 2.0.0 Queued ({server.address})"
+    assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("smtp_url", "said"),
+    [
+        ("smtp://one,smtp://two", "between two servers there is white space, and nothing else"),
+        ("smtp://one mail.example", "server 2 of ROLLOUT_SMTP_URL cannot be used: it does not"),
+    ],
+)
+def test_servers_that_are_written_wrongly_are_refused_with_a_way_out(
+    cli: CommandLine, server: SmtpServer, smtp_url: str, said: str
+) -> None:
+    done = send_test(cli, server, "me@test.example", smtp_url=smtp_url)
+
+    assert (done.code, done.stdout) == (1, "")
+    assert said in done.complaint
+    assert "Way out: write it like smtp://user:password@mail.example.com:587" in done.complaint
+
+
 def test_a_guest_is_one_in_whatever_case_and_a_domain_is_meant_as_a_whole() -> None:
     guests = GuestList(frozenset({"ann@a.example", "@b.example"}))
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -16,10 +16,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope
 
+from rollout.adapters.mail.relays import Relay, Relays
 from rollout.domain.notices.envelope import Envelope as NoticeEnvelope
 from rollout.services.ports import Letter, Mailer, Outcome, Receipt
 from rollout.testing import REFUSED, TEMPORARY, UNCERTAIN, FakeMailer, Sent
+from tests.support.mailing import StoppedClock
 from tests.support.mailing import mailer as real_mailer
+from tests.support.processes import free_port
 
 LETTER = Letter("Two weeks left", "The text, näturally.\n", "<p>The HTML, näturally.</p>\n")
 
@@ -92,7 +95,15 @@ def real_post() -> Iterator[Post]:
         controller.stop()
 
 
-@pytest.fixture(params=[fake_post, real_post], ids=["fake", "real"])
+@contextmanager
+def relayed_post() -> Iterator[Post]:
+    """Two mail servers, of which the first is away."""
+    away = Relay("away", real_mailer(f"smtp://127.0.0.1:{free_port()}"))
+    with real_post() as post:
+        yield replace(post, mailer=Relays([away, Relay("real", post.mailer)], StoppedClock()))
+
+
+@pytest.fixture(params=[fake_post, real_post, relayed_post], ids=["fake", "real", "relayed"])
 def post(request: pytest.FixtureRequest) -> Iterator[Post]:
     with request.param() as post:
         yield post

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,15 +65,23 @@ SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event
 
 @dataclass
 class Sender:
-    """A worker, and the mail server that it alone uses: whoever is there is this worker."""
+    """A worker, and the mail servers that it alone uses: whoever is there is this worker."""
 
     program: Popen[bytes]
-    server: UnrulyServer
+    servers: Sequence[UnrulyServer]  # the second is for when the first takes nothing
     dead: threading.Event = field(default_factory=threading.Event)
 
     def kill(self, _: Received | None = None) -> None:
         kill(self.program)
         self.dead.set()
+
+    def plan(self, phase: Phase, act: Act) -> None:
+        """Let the server that comes to a phase first do this."""
+        for server in self.servers:
+            server.plan(phase, act)
+
+    def connected(self) -> int:
+        return sum(server.connections for server in self.servers)
 
 
 Trap = Callable[[Sender, Engine], None]
@@ -81,7 +89,7 @@ Trap = Callable[[Sender, Engine], None]
 
 def at(phase: Phase, sender: Sender, _: Engine, *, keep: bool = False) -> None:
     """Kill a sender in a phase of its talk with the server."""
-    sender.server.plan(phase, Act(None, keep=keep, first=sender.kill))
+    sender.plan(phase, Act(None, keep=keep, first=sender.kill))
 
 
 def unrecorded(sender: Sender, engine: Engine) -> None:
@@ -99,12 +107,12 @@ def unrecorded(sender: Sender, engine: Engine) -> None:
 
         threading.Thread(target=strike).start()
 
-    sender.server.plan(Phase.DOT, Act("250 2.0.0 Queued", keep=True, first=hold))
+    sender.plan(Phase.DOT, Act("250 2.0.0 Queued", keep=True, first=hold))
 
 
 def leased(sender: Sender, engine: Engine) -> None:
     """Kill a sender that has leased a batch and could begin none, or no other, of it."""
-    wait_until(lambda: sender.server.connections)
+    wait_until(sender.connected)
     with engine.connect() as held:
         wait_until(lambda: held.execute(text(FREEZE)).rowcount)
         wait_until(lambda: rows(engine, WAITING))
@@ -113,7 +121,7 @@ def leased(sender: Sender, engine: Engine) -> None:
 
 def whenever(sender: Sender, _: Engine) -> None:
     """Kill a sender at a moment that nobody has chosen."""
-    wait_until(lambda: sender.server.connections)
+    wait_until(sender.connected)
     time.sleep(random.random())
     sender.kill()
 
@@ -147,7 +155,7 @@ def again_and_again(work: Callable[[], object], every: float) -> Iterator[None]:
 
 
 class Post:
-    """Senders, each with a mail server of its own."""
+    """Senders, each with two mail servers of its own."""
 
     def __init__(self, crew: Crew, mischief: Mischief, servers: ExitStack) -> None:
         self.senders: list[Sender] = []
@@ -156,20 +164,21 @@ class Post:
         self._servers = servers
 
     def start(self) -> Sender:
-        server = self._servers.enter_context(UnrulyServer(self._mischief))
+        servers = [self._servers.enter_context(UnrulyServer(self._mischief)) for _ in range(2)]
         settings = {
-            "ROLLOUT_SMTP_URL": server.url,
+            "ROLLOUT_SMTP_URL": " ".join(server.url for server in servers),
             "ROLLOUT_SMTP_TIMEOUT": str(PATIENCE),
             "ROLLOUT_SMTP_FINAL_TIMEOUT": str(PATIENCE),
             "ROLLOUT_POLL": "0.1",
         }
-        sender = Sender(self._crew.start("workers.worker", "notices", **settings), server)
+        sender = Sender(self._crew.start("workers.worker", "notices", **settings), servers)
         self.senders.append(sender)
         return sender
 
     def arrived(self) -> Counter[str]:
         """Return how often each letter has arrived."""
-        return sum((sender.server.arrived for sender in self.senders), Counter())
+        servers = [server for sender in self.senders for server in sender.servers]
+        return sum((server.arrived for server in servers), Counter())
 
 
 def test_letters_arrive_just_as_the_ledger_says_whatever_servers_do_and_whoever_dies(
@@ -194,6 +203,7 @@ def test_letters_arrive_just_as_the_ledger_says_whatever_servers_do_and_whoever_
         for sender in alive:
             sender.kill()
 
+    assert all(any(s.servers[nth].arrived for s in post.senders) for nth in (0, 1))
     assert set(mischief.done) == {(phase, way) for phase, ways in WAYS.items() for way in ways}
     print(f"seed {SEED}: {len(TRAPS)} senders killed, {mischief.done.total()} times a server erred")
     check(engine, post.arrived())

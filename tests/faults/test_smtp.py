@@ -13,7 +13,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
+from rollout.adapters.clock import SystemClock
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.mail.relays import Relay, Relays
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.resources import templates_dir
 from rollout.services.notices.delivery import BATCH, NoticeDelivery
@@ -162,6 +164,49 @@ def test_a_server_that_says_421_to_everything_is_asked_once_a_sweep_and_loses_no
     send_all(engine, delivery)
     assert states(engine) == {"sent": LETTERS}
     assert received(server) == Counter(dict.fromkeys(ledger(engine, "sent"), 1))
+
+
+@pytest.mark.parametrize(
+    ("phase", "act", "in_the_end"),
+    [
+        (Phase.RCPT, DROP, {"sent": LETTERS}),
+        (Phase.DATA, BUSY, {"sent": LETTERS}),
+        (Phase.DOT, ACCEPT_THEN_DIE, {"sent": LETTERS - 1, "uncertain": 1}),
+        (Phase.DOT, DROP, {"sent": LETTERS - 1, "uncertain": 1}),
+    ],
+)
+def test_where_one_of_two_servers_dies_in_the_midst_of_a_batch_the_other_gets_the_rest_of_it(
+    engine: Engine,
+    start: Callable[[], SqlUnitOfWork],
+    server: SmtpServer,
+    phase: Phase,
+    act: Act,
+    in_the_end: dict[str, int],
+) -> None:
+    write_letters(engine)
+    server.plan(phase, *[say("354 Go on" if phase is Phase.DATA else "250 Ok")] * 3)
+    server.always(phase, act)
+    server.plan(Phase.CONNECT, say("220 mailbox.test ESMTP"))
+    server.always(Phase.CONNECT, DROP)
+    with SmtpServer() as second:
+        both = [Relay(each.address, mailer(each.url)) for each in (server, second)]
+        renderer = TemplateRenderer(templates_dir() / "notices")
+        relays = Relays(both, SystemClock())
+        delivery = NoticeDelivery(start, renderer, relays, timedelta(0), ENVELOPES)
+        assert delivery.sweep() == LETTERS  # none of the rest has to wait
+        assert states(engine)["sent"] == LETTERS - 1
+        send_all(engine, delivery)
+
+        arrived = received(server) + received(second)
+    assert states(engine) == in_the_end
+    assert set(arrived.values()) == {1}
+    assert ledger(engine, "sent") <= set(arrived) <= ledger(engine, "sent", "uncertain")
+    reasons = Counter(r for (r,) in rows(engine, "SELECT reason FROM notices WHERE state = 'sent'"))
+    assert {reason.rpartition(" ")[2] for reason in reasons} == {
+        f"({server.address})",
+        f"({second.address})",
+    }
+    assert_sound(engine)
 
 
 def test_only_the_address_that_was_refused_for_good_is_given_up(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from rollout.adapters.mail.dkim import DkimSigner
 from rollout.adapters.mail.smtp import SmtpMailer
+from rollout.adapters.mail.smtp_url import parse_smtp_url
 from rollout.services.ports import Letter, Receipt
 from tests.support.smtp_server import SmtpServer
 
@@ -20,6 +21,16 @@ class StoppedClock:
         return 0.0
 
 
+class HandSetClock(StoppedClock):
+    """Time passes only as a test says so."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0  # seconds
+
+    def monotonic(self) -> float:
+        return self.passed
+
+
 def mailer(
     url: str,
     *,
@@ -28,7 +39,7 @@ def mailer(
     signer: DkimSigner | None = None,
 ) -> SmtpMailer:
     return SmtpMailer(
-        url,
+        parse_smtp_url(url),
         sender="Rollout <rollout@platform.example>",
         reply_to="Help <help@platform.example>",
         timeout=timeout,

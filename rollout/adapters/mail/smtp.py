@@ -21,7 +21,7 @@ from rollout.adapters.mail.dkim import DkimSigner
 from rollout.adapters.mail.dsn import mail_parameters, recipient_parameters
 from rollout.adapters.mail.message import compose
 from rollout.adapters.mail.one_line import one_line
-from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_url
+from rollout.adapters.mail.smtp_url import SmtpServer
 from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelope
 from rollout.services.ports import Letter, MailSession, Outcome, Receipt
@@ -65,7 +65,7 @@ class SmtpMailer:
 
     def __init__(
         self,
-        url: str,
+        server: SmtpServer,
         *,
         sender: str,
         reply_to: str | None,
@@ -82,7 +82,7 @@ class SmtpMailer:
         ``headers`` are further ones that only the server is to read.
         """
         self._office = _Office(
-            server=parse_smtp_url(url),
+            server=server,
             sender=own("ROLLOUT_MAIL_FROM", sender),
             reply_to=own("ROLLOUT_MAIL_REPLY_TO", reply_to) if reply_to else None,
             timeout=timeout,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl
 
 from rollout.adapters.mail.server_url import ServerUrl, credentials
+from rollout.domain.errors import BadInput
 
 _URL = ServerUrl(
     "ROLLOUT_SMTP_URL",
     {"smtp": 25, "smtps": 465},
     "smtp://user:password@mail.example.com:587?starttls=1",
 )
+_NO_SPACE = re.compile(r"[,;|]\s*smtps?://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,22 @@ class SmtpServer:
     def __str__(self) -> str:
         """Return what may be shown: host and port."""
         return f"{self.host}:{self.port}"
+
+
+def parse_smtp_urls(text: str) -> list[SmtpServer]:
+    """Read one server, or several with white space between them; raise ``BadInput``."""
+    if _NO_SPACE.search(text):
+        raise _URL.bad("between two servers there is white space, and nothing else")
+    urls = text.split()
+    if len(urls) <= 1:
+        return [parse_smtp_url(text.strip())]
+    servers = []
+    for place, url in enumerate(urls, start=1):
+        try:
+            servers.append(parse_smtp_url(url))
+        except BadInput as error:
+            raise BadInput(f"server {place} of {error.message}", fix=error.fix) from error
+    return servers
 
 
 def parse_smtp_url(url: str) -> SmtpServer:

@@ -26,6 +26,7 @@ from rollout.services.ports import (
     StartUnitOfWork,
     UnitOfWork,
 )
+from rollout.services.ports.mail import PEACE
 from rollout.services.ports.notice_ledger import Ended, Leased
 
 BATCH = 50
@@ -35,7 +36,6 @@ LEASE = timedelta(minutes=2)  # from the claim to the first byte, for a batch
 # is being sent is nobody else's until well after that.
 SENDING_LEASE = timedelta(minutes=12)
 A_DAY = timedelta(days=1)
-PEACE = timedelta(seconds=30)  # for a server that takes nothing now
 
 # What was sent last over a connection, and what is to be sent next.
 Turn = tuple[tuple[Sealed, Receipt] | None, Sealed | None]

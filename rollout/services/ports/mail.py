@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.notices import NoticeContext
 from rollout.domain.notices.envelope import Envelope
+
+PEACE = timedelta(seconds=30)  # for a server that takes nothing now
 
 
 @dataclass(frozen=True, slots=True)
