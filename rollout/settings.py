@@ -189,6 +189,12 @@ class Settings:
         "messages that one address gets within 24 hours, at most; required ones are not held back;"
         " 0: any number",
     )
+    mail_rates: str | None = _setting(
+        None,
+        "how fast each domain gets messages, at most, from all workers together:"
+        " `gmail.com=20/s example.org=600/min *=50/s`, `*` for each other one"
+        " ([sending](sending.md#not-too-fast)); unset: as fast as they go",
+    )
     recheck: float = _setting(30.0, "seconds between two judgements of an enrollment that is held")
     poll: float = _setting(5.0, "seconds between two polls of a worker that nobody rings")
     smtp_timeout: float = _setting(

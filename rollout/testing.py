@@ -10,8 +10,10 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from rollout.adapters.mail.addresses import recipient
+from rollout.adapters.send_rates import LocalSendRates
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.alarms import Alert
 from rollout.domain.errors import Unavailable
@@ -32,6 +34,9 @@ from rollout.services.ports import (
 from rollout.services.ports.alarms import Told
 
 ACCEPTED = Receipt(Outcome.ACCEPTED, "250 2.0.0 Queued")
+THROTTLED = Receipt(
+    Outcome.TEMPORARY, "RCPT: 451 4.7.650 You have been temporarily rate limited", throttled=True
+)
 TEMPORARY = Receipt(Outcome.TEMPORARY, "RCPT: 450 4.7.1 Greylisted")
 REFUSED = Receipt(Outcome.REFUSED, "RCPT: 550 5.1.1 No such user", recipient_refused=True)
 UNCERTAIN = Receipt(Outcome.UNCERTAIN, "final dot: Connection unexpectedly closed", closing=True)
@@ -87,6 +92,26 @@ class FakeMailer:
         if receipt.outcome is Outcome.ACCEPTED:
             self.sent.append(Sent(to, message_id, letter, envelope))
         return receipt
+
+
+class FakeSendRates(LocalSendRates):
+    """Keeps to rates in memory; time passes only where a test says so."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0  # seconds
+        super().__init__(self)
+
+    def now(self) -> datetime:
+        """Return the instant at which all began, later by what has passed."""
+        return datetime(2027, 1, 1, tzinfo=UTC) + timedelta(seconds=self.passed)
+
+    def monotonic(self) -> float:
+        """Return how many seconds have passed."""
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.passed += seconds
 
 
 class FakeRenderer:

@@ -139,3 +139,15 @@ def test_a_bounce_domain_that_is_none_is_refused_with_a_way_out(
     ):
         pass
     assert refused.value.fix == "write it like bounces.example.com"
+
+
+def test_limits_that_are_none_are_refused_with_a_way_out(
+    database_url: str, servers: EmbeddedServers
+) -> None:
+    given = settings(database_url, servers, ROLLOUT_MAIL_RATES="gmail.com=fast")
+    with (
+        pytest.raises(BadInput, match=r"ROLLOUT_MAIL_RATES: 'gmail\.com=fast' has no") as refused,
+        bootstrap(given),
+    ):
+        pass
+    assert "write it like gmail.com=20/s" in (refused.value.fix or "")

@@ -24,10 +24,17 @@ from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.locales import canonical_locale
 from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.pepper import load_pepper
+from rollout.adapters.send_rates import ValkeySendRates
 from rollout.adapters.signatures import load_signatures
 from rollout.adapters.usage_stream import ValkeyUsageStream
 from rollout.bootstrap.notices import Notices, template_renderer, unit_of_work, wire_notices
-from rollout.bootstrap.servers import require_plain_clock, require_schema, servers, valkey
+from rollout.bootstrap.servers import (
+    impatient_valkey,
+    require_plain_clock,
+    require_schema,
+    servers,
+    valkey,
+)
 from rollout.bootstrap.webhooks import Webhooks, wire_webhooks
 from rollout.domain.clock import Clock
 from rollout.services.alarms import Alarms
@@ -43,6 +50,7 @@ from rollout.services.plan.guards import PlanGuards
 from rollout.services.plan.wording import Wording
 from rollout.services.ports import Renderer, StartUnitOfWork
 from rollout.services.ports.queries import Queries
+from rollout.services.ports.send_rates import SendRates
 from rollout.services.timekeeping import Timekeeping
 from rollout.services.usage import CallerNaming, UsageImport, UsageRetention, UsageService
 from rollout.services.usage.collecting import UsageCollector
@@ -98,15 +106,19 @@ def bootstrap(settings: Settings, *, database_may_be_down: bool = False) -> Iter
         database_url, redis_url = servers(settings, stack)
         engine = make_engine(database_url)
         stack.callback(engine.dispose)
-        client = valkey(redis_url)
+        client, impatient = valkey(redis_url), impatient_valkey(redis_url)
         stack.callback(client.close)
+        stack.callback(impatient.close)
         if settings.database_url is None or not database_may_be_down:
             require_schema(engine, embedded=settings.database_url is None)
             require_plain_clock(engine, production=settings.production)
-        yield _wire(settings, engine, client, redis_url)
+        rates = ValkeySendRates(impatient, SystemClock())
+        yield _wire(settings, engine, client, rates, redis_url)
 
 
-def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: str) -> Rollout:
+def _wire(
+    settings: Settings, engine: Engine, client: redis.Redis, rates: SendRates, redis_url: str
+) -> Rollout:
     clock, pepper = SystemClock(), load_pepper(settings.pepper, settings.data_dir)
     start = unit_of_work(settings, engine, pepper)
     renderer = template_renderer(settings, pepper)
@@ -131,7 +143,7 @@ def _wire(settings: Settings, engine: Engine, client: redis.Redis, redis_url: st
         plan=_plan(start, renderer),
         dates=PlanDates(start, holiday_finder),
         guards=PlanGuards(start),
-        notices=wire_notices(settings, clock, pepper, start, renderer),
+        notices=wire_notices(settings, clock, pepper, start, renderer, rates),
         webhooks=wire_webhooks(settings, clock, pepper, start, renderer),
         cutoff=CutoffSweep(start, timedelta(seconds=settings.recheck), holiday_finder),
         preview=CutoffPreview(start),

@@ -14,6 +14,7 @@ from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.mail.addresses import guest_list, own_domain
 from rollout.adapters.mail.dkim import DkimSigner, dkim_signer
 from rollout.adapters.mail.providers.postmark import postmark_headers
+from rollout.adapters.mail.rates import mail_rates
 from rollout.adapters.mail.relays import Relay, Relays
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
@@ -28,12 +29,14 @@ from rollout.services.account_calendar import AccountCalendars
 from rollout.services.notices.breaker import NoticeBreaker
 from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.notices.overview import NoticeOverview
+from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.preview import NoticePreview
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
 from rollout.services.notices.trial import NoticeTrial
 from rollout.services.notices.unsubscribing import Unsubscribing
 from rollout.services.ports import Mailer, Renderer, StartUnitOfWork
+from rollout.services.ports.send_rates import SendRates
 from rollout.settings import Settings
 
 
@@ -53,10 +56,16 @@ class Notices:
 
 
 def wire_notices(
-    settings: Settings, clock: Clock, pepper: bytes, start: StartUnitOfWork, renderer: Renderer
+    settings: Settings,
+    clock: Clock,
+    pepper: bytes,
+    start: StartUnitOfWork,
+    renderer: Renderer,
+    rates: SendRates,
 ) -> Notices:
     """Wire what has to do with notices."""
     mailer, envelopes = _mailer(settings, clock), _envelopes(settings, pepper)
+    limits = mail_rates("ROLLOUT_MAIL_RATES", settings.mail_rates or "")
     preview = NoticePreview(start, renderer)
     guests = guest_list("ROLLOUT_TEST_RECIPIENTS", settings.test_recipients or "")
     links = _calendar_links(settings, pepper)
@@ -69,6 +78,7 @@ def wire_notices(
             timedelta(seconds=settings.delivery_grace),
             envelopes,
             per_day=settings.letters_per_day or None,
+            pacing=Pacing(start, rates, limits),
         ),
         breaker=NoticeBreaker(start),
         reports=MailReports(start, read_mail, envelopes),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import Engine
 
 from rollout.adapters.db.clock import shifted_clocks
@@ -42,10 +45,25 @@ def require_plain_clock(engine: Engine, *, production: bool) -> None:
 
 def valkey(redis_url: str) -> redis.Redis:
     """Return a client; the address may hold a password, so no message repeats it."""
+    return _client(redis_url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=10)
+
+
+def impatient_valkey(redis_url: str) -> redis.Redis:
+    """Return a client for those who can do without an answer: it tries twice, half a second each.
+
+    Twice, because a line that was not used for a while may be gone.
+    """
+    return _client(
+        redis_url,
+        socket_timeout=0.5,
+        socket_connect_timeout=0.5,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def _client(redis_url: str, **options: Any) -> redis.Redis:
     try:
-        return redis.Redis.from_url(
-            redis_url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=10
-        )
+        return redis.Redis.from_url(redis_url, **options)
     except ValueError:
         raise BadInput(
             "ROLLOUT_REDIS_URL is no address of a Valkey or Redis",

@@ -17,12 +17,14 @@ from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.resources import templates_dir
 from rollout.domain.notices.envelope import Envelopes
+from rollout.domain.notices.rates import MailRates
 from rollout.services.alarms import Alarms
 from rollout.services.cutoff.preview import CutoffPreview
 from rollout.services.cutoff.restore import CutoffRestore
 from rollout.services.cutoff.sweep import CutoffSweep, Sweep
 from rollout.services.notices.breaker import NoticeBreaker
 from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
 from rollout.services.plan.dates import PlanDates
@@ -30,6 +32,7 @@ from rollout.services.plan.drafting import PlanDrafts
 from rollout.services.plan.guards import PlanGuards
 from rollout.services.plan.wording import Wording
 from rollout.services.ports import Mailer
+from rollout.services.ports.send_rates import SendRates
 from rollout.testing import FakeAlerts
 from tests.support.cast import NOW, PLAN, bring_on
 from tests.support.database import set_clock
@@ -55,6 +58,8 @@ class Campaign:
         mailer: Mailer,
         templates: Path | None = None,
         per_day: int | None = None,
+        rates: SendRates | None = None,
+        limits: MailRates | None = None,
     ) -> None:
         self.engine = engine
         renderer = TemplateRenderer(templates_dir() / "notices", templates)
@@ -68,7 +73,8 @@ class Campaign:
         self.dates = PlanDates(start, holiday_finder)
         self.guards = PlanGuards(start)
         self.scheduling = NoticeScheduling(start, holiday_finder)
-        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, ENVELOPES, per_day)
+        pacing = Pacing(start, rates, limits or MailRates()) if rates else None
+        self.delivery = NoticeDelivery(start, renderer, mailer, GRACE, ENVELOPES, per_day, pacing)
         self.breaker = NoticeBreaker(start)
         self.alerts = FakeAlerts("pager")
         self.alarms = Alarms(start, self.alerts)

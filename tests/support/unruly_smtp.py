@@ -38,7 +38,12 @@ _WAYS: dict[Phase, dict[str, Act]] = {
     Phase.EHLO: _EVERYWHERE | {"put off": say("451 4.3.0 Later")},
     Phase.MAIL: _EVERYWHERE
     | {"put off": say("452 4.3.1 Full"), "refused": say("550 5.7.1 Not from you")},
-    Phase.RCPT: _EVERYWHERE | {"greylisted": GREYLISTED, "refused": say("550 5.1.1 No such user")},
+    Phase.RCPT: _EVERYWHERE
+    | {
+        "greylisted": GREYLISTED,
+        "throttled": say("451 4.7.1 Rate limited, too many messages to this domain"),
+        "refused": say("550 5.1.1 No such user"),
+    },
     Phase.DATA: _EVERYWHERE
     | {"put off": say("451 4.3.0 Later"), "refused": say("554 5.5.1 None of it")},
     Phase.TEXT: {"hanging up": DROP, "hanging": HANGING},

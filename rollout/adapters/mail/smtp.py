@@ -22,6 +22,7 @@ from rollout.adapters.mail.dsn import mail_parameters, recipient_parameters
 from rollout.adapters.mail.message import compose
 from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.smtp_url import SmtpServer
+from rollout.adapters.mail.throttling import wants_less
 from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelope
 from rollout.services.ports import Letter, MailSession, Outcome, Receipt
@@ -43,6 +44,7 @@ _SIGN_IN = frozenset({530, 534, 535, 538})  # RFC 4954, section 6: our sign-in, 
 # section 4.2.2), or policy forbids it, such as "relaying denied" (RFC 3463, sections 3.6 and 3.8).
 _COMMAND = frozenset({500, 501, 502, 503, 504, 555})
 _ABOUT_US = (b"5.5.1", b"5.5.2", b"5.5.4", b"5.7.")
+_OUR_QUOTA = 454  # "Throttling failure", by Amazon SES and others: whoever the letter is for
 _LONGEST_REPLY = 500
 
 
@@ -234,10 +236,11 @@ class _Session:
         if code == _CLOSING or code // 100 not in (_TRANSIENT, _PERMANENT):
             self._drop()  # it is closed, or the server and we no longer speak of the same thing
         reply = f"{verb}: {_reply(code, words)}"
-        if code in _SIGN_IN:
+        throttled = wants_less(code, words.decode(errors="replace"))
+        if code in _SIGN_IN or (throttled and (verb == "MAIL" or code == _OUR_QUOTA)):
             return Receipt(Outcome.NO_LINE, reply, closing=True)
         if code // 100 != _PERMANENT:
-            return Receipt(Outcome.TEMPORARY, reply)
+            return Receipt(Outcome.TEMPORARY, reply, throttled=throttled)
         about_us = code in _COMMAND or words.startswith(_ABOUT_US)
         about_recipient = verb == "RCPT" and not about_us
         return Receipt(Outcome.REFUSED, reply, recipient_refused=about_recipient)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from rollout.domain.notices import NoticeContext, NoticeState
 from rollout.domain.notices.envelope import Envelopes
 from rollout.domain.notices.sending import Tally, outcome
 from rollout.services.notices.bundles import Bundle, Sealed, bundles
+from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.reading_hours import next_reading
 from rollout.services.notices.recording import action_of, fact_of, record, unsent
 from rollout.services.notices.together import Together
@@ -52,6 +53,7 @@ class NoticeDelivery:
         grace: timedelta,
         envelopes: Envelopes,
         per_day: int | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._start = start
         self._renderer = renderer
@@ -59,6 +61,7 @@ class NoticeDelivery:
         self._grace = grace
         self._envelopes = envelopes
         self._per_day = per_day
+        self._pacing = pacing
         self._ledger = Together(self._write)
 
     def sweep(self) -> int:
@@ -73,7 +76,10 @@ class NoticeDelivery:
             contexts = uow.notices.contexts([n.notice_id for n in batch], uow.now())
             held = self._held(uow, batch, contexts)
             uow.commit()
-        letters = list(self._seal([n for n in batch if n.notice_id not in held], contexts))
+        ready = bundles(n for n in batch if n.notice_id not in held)
+        if self._pacing:
+            ready = self._pacing.admit(ready)
+        letters = list(self._seal(ready, contexts))
         if not letters:
             return len(batch)
         with self._mailer.session() as session:
@@ -135,10 +141,10 @@ class NoticeDelivery:
         ]
 
     def _seal(
-        self, batch: Sequence[Leased], contexts: Mapping[int, NoticeContext]
+        self, ready: Sequence[Bundle], contexts: Mapping[int, NoticeContext]
     ) -> Iterator[Sealed]:
         """Write the letters, one for each reader; what cannot be written is dead."""
-        for bundle in bundles(batch):
+        for bundle in ready:
             written = [(n, self._render(n, contexts[n.notice_id])) for n in bundle.notices]
             told = [(leased, letter) for leased, letter in written if letter is not None]
             told.sort(key=lambda each: contexts[each[0].notice_id].deadline)
@@ -163,7 +169,9 @@ class NoticeDelivery:
         Say whether the server would take more: where it would not, the rest is given back.
         """
         sent: tuple[Sealed, Receipt] | None = None
-        for place, sealed in enumerate(letters):
+        rest = deque(letters)
+        while rest:
+            sealed = rest.popleft()
             if not self._record(sent, then=sealed):
                 sent = None
                 continue
@@ -175,8 +183,10 @@ class NoticeDelivery:
                 envelope=self._envelopes.of(lead.notice_id, confirm=sealed.bundle.required),
             )
             sent = sealed, receipt
+            if self._pacing:
+                rest = self._pacing.heed(sealed, receipt, rest)
             if receipt.closing:
-                self._stop(sealed, receipt, letters[place + 1 :])
+                self._stop(sealed, receipt, rest)
                 return False
         self._record(sent)
         return True

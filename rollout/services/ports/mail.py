@@ -69,7 +69,7 @@ class Outcome(StrEnum):
     TEMPORARY = "temporary"  # known not accepted: a 4xx reply, or the line was lost; try again
     REFUSED = "refused"  # known not accepted, for good: a 5xx reply
     UNCERTAIN = "uncertain"  # the connection died after the final dot: nobody knows
-    NO_LINE = "no line"  # no connection, or no sign-in: that says nothing about the letter
+    NO_LINE = "no line"  # no connection, no sign-in, our quota: that says nothing of the letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class Receipt:
     reply: str
     recipient_refused: bool = False  # the refusal was about this address (RCPT TO), not the text
     closing: bool = False  # the line is gone, or the server wants no more for now
+    throttled: bool = False  # there is too much mail to this domain: put off the rest of it too
 
 
 class MailSession(Protocol):
