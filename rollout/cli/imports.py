@@ -53,6 +53,9 @@ def contacts(
 ) -> None:
     """Take in contacts: account_id,email,name,role and, if they differ, locale,timezone.
 
+    The role `internal` is for people inside your company: they are told where nobody of an account
+    can be, and nothing else.
+
     Example: rollout import contacts contacts.ndjson.gz --partial
     """
     _import(Register.CONTACTS, file, written_as, dry_run, partial, as_json)

@@ -36,6 +36,10 @@ class Account:
     tier: str
 
 
+# The role of a person inside the company: no customer, and told only where no customer can be.
+INTERNAL = "internal"
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """A person reached for an account; ``locale`` and ``timezone`` fall back to the account's."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from rollout.domain import inventory_fields as field
 from rollout.domain.errors import BadInput
-from rollout.domain.inventory import Account, Contact, KeyKind, NewKey, key_hint
+from rollout.domain.inventory import INTERNAL, Account, Contact, KeyKind, NewKey, key_hint
 
 Entry = Account | Contact | NewKey
 Rules = Mapping[str, Callable[[str], Any]]
@@ -125,10 +125,16 @@ def _contact_rules(locale: field.Rule) -> Rules:
         "account_id": field.identifier,
         "email": field.required(field.email),
         "name": field.one_line,
-        "role": field.one_line,
+        "role": _role,
         "locale": field.optional(locale),
         "timezone": field.optional(field.timezone),
     }
+
+
+def _role(text: str) -> str:
+    """Take a role as it is; the one that has a meaning is written in one way."""
+    role = field.one_line(text)
+    return INTERNAL if role.lower() == INTERNAL else role
 
 
 def _key_rules(pepper: bytes) -> Rules:

@@ -97,3 +97,18 @@ def test_a_wrong_value_is_refused(text: str, fault: str) -> None:
         read(text)
     (row,) = refusal.value.rows
     assert fault in row
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (with_step("to: internal"), "to: `internal` people are no customers"),
+        (with_step("to: [admin, internal]"), "to: `internal` people are no customers"),
+        (with_step("template: nobody-left"), "template: `nobody-left` is for people inside"),
+        (PLAN.replace("step: reminder,", "step: nobody-left,"), "step: `nobody-left` is for"),
+    ],
+)
+def test_no_step_takes_people_inside_for_customers(text: str, fault: str) -> None:
+    with pytest.raises(BadRows) as refused:
+        read(text)
+    assert [row for row in refused.value.rows if f"reminders[1].{fault}" in row]

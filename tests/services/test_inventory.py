@@ -119,6 +119,12 @@ def test_a_contact_changes_and_its_deliverability_stays(take: Take, ask: Ask, ac
     assert ask("SELECT name, deliverability FROM contacts") == [("Ada L.", "bounced")]
 
 
+def test_the_role_of_people_inside_is_written_in_one_way(take: Take, ask: Ask, acme: None) -> None:
+    take(Register.CONTACTS, "acme,sue@us.example,Sue,Internal", "zeta,sue@us.example,Sue,INTERNAL")
+
+    assert ask("SELECT DISTINCT role FROM contacts") == [("internal",)]
+
+
 def test_local_parts_that_differ_in_case_are_different_people(take: Take, acme: None) -> None:
     report = take(Register.CONTACTS, "acme,ada@a.example,Ada,", "acme,Ada@a.example,Ada,")
     assert report.new == 2

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rollout.testing import FakeMailer
+from rollout.testing import REFUSED, FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.cast import PLAN
 from tests.support.mailboxes import mailboxes
@@ -123,6 +123,19 @@ def test_three_days_without_workers_before_the_deadline(
     campaign.live(utc("2027-03-30"))
 
     expect("three-days-without-workers-before-the-deadline", campaign, mailer)
+
+
+def test_accounts_of_which_nobody_is_left(campaign: Campaign, mailer: FakeMailer) -> None:
+    begin(campaign, "2027-03-16")
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role, timezone) VALUES"
+        " ('hermit', 'sue@platform.example', 'Sue', 'internal', 'Europe/Berlin'),"
+        " ('beta', 'sam@platform.example', 'Sam', 'internal', 'America/New_York')"
+    )
+    mailer.plan("bob@beta.example", REFUSED)
+    campaign.live(utc("2027-03-20"))
+
+    expect("nobody-left", campaign, mailer)
 
 
 def test_weeks_without_a_mail_server(campaign: Campaign, mailer: FakeMailer) -> None:

@@ -21,6 +21,7 @@ from tests.support.html_page import Page
 
 FOLDER = Path(__file__).parents[2] / "templates" / "notices"
 TEMPLATES = sorted(f.name for f in FOLDER.iterdir() if f.is_dir() and not f.name.startswith("_"))
+TO_CUSTOMERS = [template for template in TEMPLATES if template != "nobody-left"]
 AFTER = {"disabled", "still-calling"}  # sent once the deadline has passed
 
 HOSTILE = "Eve\r\nBcc: thief@evil.example\x1b[31m<script>alert(1)</script>\u202eeman\x00\u2028"
@@ -58,13 +59,13 @@ def test_the_steps_of_the_design_are_shipped(renderer: TemplateRenderer) -> None
     assert renderer.templates() == set(TEMPLATES)
     assert set(TEMPLATES) == {
         *("announcement", "reminder", "final-warning"),
-        *("disabled", "extended", "restored", "still-calling", "webhook-disabled"),
+        *("disabled", "extended", "restored", "still-calling", "webhook-disabled", "nobody-left"),
     }
     assert check_templates(renderer) == []
 
 
 @pytest.mark.parametrize("usage", Usage)
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", TO_CUSTOMERS)
 def test_every_mail_states_account_keys_both_times_usage_and_what_to_do(
     renderer: TemplateRenderer, template: str, usage: Usage
 ) -> None:
@@ -113,6 +114,28 @@ def test_every_mail_is_well_formed(renderer: TemplateRenderer, template: str, us
     assert not re.search(r"url\(|@import", letter.html)
 
 
+@pytest.mark.parametrize("before", [None, timedelta(days=-1)], ids=["ahead", "past"])
+def test_people_inside_are_told_whom_it_is_about_what_that_means_and_what_to_do(
+    renderer: TemplateRenderer, before: timedelta | None
+) -> None:
+    letter = renderer.render("nobody-left", sample_context(before=before))
+    for shown in words(letter):
+        assert letter.subject in shown
+        assert "Nobody at Acme can be told that its API keys stop working" in shown
+        assert "13 April 2027, 16:00 (Europe/Berlin)" in shown
+        assert "13 April 2027, 14:00 UTC" in shown
+        assert ("in 30 days." in shown) is (before is None)
+        assert "Acme (id: acme-123)" in shown
+        assert "for you inside the company, and not for the customer" in shown
+        assert "the keys are not cut" in shown
+        assert "rollout import contacts contacts.csv" in shown
+        assert 'rollout account extend acme-123 --by 30d --reason "…"' in shown
+        assert "rollout account show acme-123" in shown
+        assert "rollout notice untold" in shown
+        assert "Reply to this mail" not in shown
+        assert "Forward this mail" not in shown
+
+
 def test_the_reason_and_the_earlier_date_are_told_where_there_are_any(
     renderer: TemplateRenderer,
 ) -> None:
@@ -133,7 +156,7 @@ def test_names_of_what_is_retired_and_what_replaces_it_come_from_the_deprecation
     renderer: TemplateRenderer,
 ) -> None:
     context = replace(sample_context(), title="Client secrets", replacement_title="certificates")
-    for template in TEMPLATES:
+    for template in TO_CUSTOMERS:
         letter = renderer.render(template, context)
         for shown in (letter.subject, *words(letter)):
             assert "Client secrets of Acme" in shown

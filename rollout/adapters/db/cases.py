@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
+from rollout.adapters.db.insiders import TO_CUSTOMERS
 from rollout.domain.cutoff import Case, DueKey, LastWarning, Promise
 from rollout.domain.plan import Deprecation
 from rollout.domain.usage import Coverage, judge_usage
@@ -31,12 +32,14 @@ SELECT k.account_id, k.key_id, {OF_KEY}
  WHERE k.account_id = ANY(:accounts) AND k.kind = ANY(:kinds) AND k.status = 'active'
  ORDER BY k.key_id
 """
-PROMISES = """
+# What people inside the company are told is no promise to the customer (T0).
+PROMISES = f"""
 SELECT n.enrollment_id, n.deadline, min(n.delivered_at) AS first_delivered_at,
        count(DISTINCT n.contact_id)
          FILTER (WHERE n.schedule_version = e.schedule_version) AS contacts
   FROM notices n JOIN enrollments e USING (enrollment_id)
  WHERE n.enrollment_id = ANY(:ids) AND n.state IN ('delivered', 'complained')
+   AND n.{TO_CUSTOMERS}
  GROUP BY n.enrollment_id, n.deadline
 """
 LAST_WARNING = """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, text
 
 from rollout.adapters.db.engine import connect
+from rollout.adapters.db.insiders import TO_CUSTOMERS
 
 LATE = "interval '60 seconds'"  # a worker, or two, may have to come back first
 
@@ -98,18 +99,18 @@ INVARIANTS = (
     Invariant(
         "T0",
         "no key is cut without a delivered notice of that deadline, min_notice before",
-        """
+        f"""
         SELECT 'key ' || c.key_id || ' was cut at ' || c.cut_at || ' without a delivered warning'
           FROM cutoffs c
          WHERE NOT EXISTS (
                SELECT 1 FROM notices n WHERE n.enrollment_id = c.enrollment_id
                 AND n.schedule_version = c.schedule_version
-                AND n.deadline = c.deadline AND n.delivered_at <= c.cut_at
+                AND n.deadline = c.deadline AND n.delivered_at <= c.cut_at AND n.{TO_CUSTOMERS}
                 AND (n.bounced_at IS NULL OR n.bounced_at > c.cut_at))
             OR NOT EXISTS (
                SELECT 1 FROM notices n WHERE n.enrollment_id = c.enrollment_id
                 AND (n.bounced_at IS NULL OR n.bounced_at > c.cut_at)
-                AND n.deadline <= c.deadline AND n.delivered_at <= c.deadline
+                AND n.{TO_CUSTOMERS} AND n.deadline <= c.deadline AND n.delivered_at <= c.deadline
                     - make_interval(secs => (c.evidence ->> 'min_notice')::double precision))
         """,
     ),

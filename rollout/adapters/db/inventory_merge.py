@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from rollout.domain.inventory import Account, Contact, NewKey
+from rollout.domain.inventory import INTERNAL, Account, Contact, NewKey
 from rollout.domain.inventory_rows import Register
 
 
@@ -87,6 +87,14 @@ _CONTACTS = Merge(
     refusals=(
         _refuse_contradictions(("account_id", "email"), _CONTACT),
         _REFUSE_UNKNOWN_ACCOUNT,
+        _refuse(
+            "role",
+            "'was written to as ' || CASE c.role WHEN '' THEN 'the customer' ELSE c.role END"
+            " || '; nobody changes between the customer and `internal`: give another address'",
+            "FROM contacts c WHERE (c.account_id, c.email) = (i.account_id, i.email)"
+            f" AND (c.role = '{INTERNAL}') <> (i.role = '{INTERNAL}')"
+            " AND EXISTS (SELECT 1 FROM notices n WHERE n.contact_id = c.contact_id)",
+        ),
     ),
     update="""
         UPDATE contacts c

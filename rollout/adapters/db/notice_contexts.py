@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
+from rollout.adapters.db.insiders import CUSTOMERS
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.notices import CALLERS_SEEN, Caller, NoticeContext, NoticeKey
 from rollout.domain.plan import Deprecation
@@ -48,14 +49,15 @@ SELECT d.delivery_id AS notice_id, 0 AS contact_id, false AS required, d.deadlin
         = (d.enrollment_id, d.schedule_version - 1)
  WHERE d.delivery_id = ANY(:ids)
 """
-FORESEEN = """
+FORESEEN = f"""
 SELECT c.contact_id AS notice_id, c.contact_id, false AS required,
        CAST(:now AS timestamptz) AS deadline, CAST(NULL AS bigint) AS enrollment_id,
        :deprecation AS deprecation, a.account_id, a.name AS account_name, a.calendar_version,
        coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
        coalesce(c.locale, a.locale) AS locale, NULL AS reason,
        CAST(NULL AS timestamptz) AS previous_deadline, NULL AS webhook, NULL AS webhook_reason
-  FROM accounts a JOIN contacts c USING (account_id) WHERE a.account_id = ANY(:accounts)
+  FROM accounts a JOIN contacts c USING (account_id)
+ WHERE a.account_id = ANY(:accounts) AND c.{CUSTOMERS}
  ORDER BY a.account_id, c.contact_id
 """
 KEYS = f"""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.adapters.db.streaming import stream
 from rollout.domain.notices.delivery import Reach
 from rollout.domain.notices.untold import Telling
@@ -61,7 +62,7 @@ SELECT e.deadline, e.zone, c.cut_at,
   JOIN (SELECT account_id, count(*) FILTER (WHERE deliverability <> 'bounced') AS people,
                count(*) FILTER (WHERE deliverability = 'ok' AND unsubscribed_at IS NULL)
                  AS willing
-          FROM contacts GROUP BY account_id) p USING (account_id)
+          FROM contacts WHERE {CUSTOMERS} GROUP BY account_id) p USING (account_id)
   LEFT JOIN LATERAL (
        SELECT max(cut_at) AS cut_at FROM cutoffs WHERE e.state = 'cut'
           AND (enrollment_id, schedule_version) = (e.enrollment_id, e.schedule_version)) c ON true
@@ -86,7 +87,8 @@ SELECT e.deprecation, e.account_id, e.cohort, e.deadline, t.*, n.*, c.*, p.reaso
                 AND schedule_version = e.schedule_version) AS told,
               min(delivered_at) FILTER (WHERE deadline <= e.deadline) AS warned_at
          FROM notices
-        WHERE enrollment_id = e.enrollment_id AND state IN ('delivered', 'complained')) t
+        WHERE enrollment_id = e.enrollment_id AND state IN ('delivered', 'complained')
+          AND {TO_CUSTOMERS}) t
  CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE state IN ('bounced', 'dead')) AS failed,
               count(*) FILTER (WHERE state IN ('pending', 'leased', 'sending', 'sent', 'retry'))
@@ -100,10 +102,10 @@ SELECT e.deprecation, e.account_id, e.cohort, e.deadline, t.*, n.*, c.*, p.reaso
               (array_agg(reason ORDER BY notice_id DESC)
                  FILTER (WHERE state = 'skipped'))[1] AS skipped
          FROM notices WHERE enrollment_id = e.enrollment_id AND deadline = e.deadline
-          AND schedule_version = e.schedule_version) n
+          AND schedule_version = e.schedule_version AND {TO_CUSTOMERS}) n
  CROSS JOIN LATERAL (
        SELECT count(*) AS contacts, count(*) FILTER (WHERE deliverability = 'bounced') AS dead
-         FROM contacts WHERE contacts.account_id = e.account_id) c
+         FROM contacts WHERE contacts.account_id = e.account_id AND {CUSTOMERS}) c
   LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (e.deprecation, e.cohort)
         AND p.closed_at IS NULL
   LEFT JOIN sending_pauses s ON s.deprecation = e.deprecation AND s.closed_at IS NULL

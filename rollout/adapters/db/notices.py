@@ -9,12 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from rollout.adapters.db import insiders
 from rollout.adapters.db.histories import OF_KEYS, histories
+from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import SKIPPED
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, UNSUBSCRIBED, NoticeContext
+from rollout.domain.notices.delivery import Reach
 from rollout.domain.plan import Step
 from rollout.domain.usage import History
 from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening, Stand
@@ -83,7 +86,7 @@ SELECT n.enrollment_id, e.deprecation, c.contact_id, :step, :template, :required
  CROSS JOIN (SELECT gen_random_uuid() AS id OFFSET 0) batch
   JOIN enrollments e USING (enrollment_id)
   JOIN accounts a USING (account_id)
-  JOIN contacts c ON c.account_id = e.account_id
+  JOIN contacts c ON c.account_id = e.account_id AND c.{CUSTOMERS}
        AND (CAST(:roles AS text[]) IS NULL OR c.role = ANY(:roles)
             OR NOT EXISTS (SELECT 1 FROM contacts r WHERE r.account_id = e.account_id
                             AND r.role = ANY(:roles) AND r.deliverability <> 'bounced'))
@@ -104,17 +107,18 @@ RETELL = f"""
 INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required, resend,
                      schedule_version, deadline, message_id, due_at, attempt_at)
 SELECT :id, (SELECT deprecation FROM enrollments WHERE enrollment_id = :id),
-       contact_id, :template, :template, true, true, :version, :deadline,
+       c.contact_id, :template, :template, true, true, :version, :deadline,
        '<' || gen_random_uuid() || '@' || :domain || '>', rollout_now(),
        {WHEN_OPEN.format(deadline="CAST(:deadline AS timestamptz)")}
   FROM (SELECT contact_id FROM notices WHERE enrollment_id = :id AND state IN {TOLD}
         UNION SELECT unnest(CAST(:also AS bigint[]))) told
-  JOIN contacts c USING (contact_id) JOIN accounts a USING (account_id)
+  JOIN contacts c ON c.contact_id = told.contact_id AND c.{CUSTOMERS}
+  JOIN accounts a USING (account_id)
   {OPEN}
 ON CONFLICT DO NOTHING
 """
 
-ESCALATE = """
+ESCALATE = f"""
 WITH others AS (
   INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required, resend,
                        schedule_version, deadline, message_id, due_at, attempt_at, not_after,
@@ -123,9 +127,10 @@ WITH others AS (
          n.schedule_version, n.deadline, '<' || gen_random_uuid() || '@' || :domain || '>',
          n.due_at, rollout_now(), n.not_after, n.webhook
     FROM notices n JOIN enrollments e USING (enrollment_id, schedule_version)
-    JOIN contacts c ON c.account_id = e.account_id AND c.deliverability = 'ok'
+    JOIN contacts c ON c.account_id = e.account_id AND c.deliverability = 'ok' AND c.{CUSTOMERS}
          AND (n.required OR c.unsubscribed_at IS NULL)
    WHERE n.notice_id = :id AND n.state IN ('bounced', 'dead') AND e.state <> 'exempt'
+     AND n.{TO_CUSTOMERS}
      AND NOT EXISTS (SELECT 1 FROM notices o
           WHERE (o.enrollment_id, o.step, o.schedule_version)
                 = (n.enrollment_id, n.step, n.schedule_version)
@@ -231,7 +236,7 @@ class SqlNotices:
         told: bool = self._connection.execute(
             text(
                 f"SELECT EXISTS (SELECT 1 FROM notices WHERE enrollment_id = :id"
-                f" AND state IN {TOLD})"
+                f" AND state IN {TOLD} AND {TO_CUSTOMERS})"
             ),
             {"id": enrollment_id},
         ).scalar_one()
@@ -298,6 +303,16 @@ class SqlNotices:
             text(ESCALATE), {"id": notice_id, "domain": self._mail_domain}
         )
         return list(rows.scalars())
+
+    def reaches(self, enrollment_ids: Collection[int]) -> Mapping[int, Reach]:
+        """Return how far each scheduled enrollment is told, where somebody inside could be."""
+        return insiders.reaches(self._connection, enrollment_ids)
+
+    def tell_insiders(
+        self, enrollment_ids: Collection[int]
+    ) -> Sequence[tuple[int, str, Sequence[str]]]:
+        """Write to the people inside, once per schedule; return enrollment, account, addresses."""
+        return insiders.tell(self._connection, self._mail_domain, enrollment_ids)
 
     def contexts(self, notice_ids: Sequence[int], now: datetime) -> Mapping[int, NoticeContext]:
         """Return what the templates may say, for each notice."""

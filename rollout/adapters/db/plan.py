@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 from rollout.adapters.db.copy import copy_rows
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEYS, histories
+from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.adapters.db.locks import stop_cutting
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.deprecation_file import read_deprecation
@@ -29,10 +30,12 @@ ENROLLMENT = (
 )
 MEMBERS = f"""
 SELECT a.account_id, a.timezone, a.tier, k.keys, k.last_seen, k.attested_at, k.days,
-       (SELECT count(*) FROM contacts c WHERE c.account_id = a.account_id) AS contacts,
+       (SELECT count(*) FROM contacts c WHERE c.account_id = a.account_id AND c.{CUSTOMERS})
+       AS contacts,
        e.enrollment_id, e.cohort, e.deadline, e.state, e.schedule_version, s.cause,
        coalesce(i.integrations, array[]::text[]) AS integrations,
        EXISTS (SELECT 1 FROM notices n WHERE n.enrollment_id = e.enrollment_id
+                AND n.{TO_CUSTOMERS}
                 AND (n.state IN ('sending', 'sent', 'delivered', 'complained', 'uncertain')
                      OR n.resent_at IS NOT NULL AND n.state <> 'bounced')) AS told
   FROM (SELECT account_id, count(*) AS keys, {OF_KEYS}

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from rollout.adapters.db.engine import connect
+from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.domain.errors import NotFound
 from rollout.domain.notices.delivery import Reach, unreachable
 from rollout.services.ports.queries import Row
@@ -26,14 +27,14 @@ CONTACTS = """
 SELECT email, name, role, deliverability, unsubscribed_at FROM contacts
  WHERE account_id = :account_id ORDER BY email
 """
-ENROLLMENTS = """
+ENROLLMENTS = f"""
 SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,
        p.reason AS cohort_paused, n.people_told, n.people_answered, c.contacts, c.dead,
        n.failed, n.open, n.last_failure
   FROM enrollments e
  CROSS JOIN LATERAL (
        SELECT count(*) AS contacts, count(*) FILTER (WHERE deliverability = 'bounced') AS dead
-         FROM contacts WHERE contacts.account_id = e.account_id) c
+         FROM contacts WHERE contacts.account_id = e.account_id AND {CUSTOMERS}) c
  CROSS JOIN LATERAL (
        SELECT count(DISTINCT contact_id) FILTER (WHERE state IN ('delivered', 'complained'))
               AS people_told,
@@ -45,7 +46,7 @@ SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,
               (array_agg(reason ORDER BY notice_id DESC)
                  FILTER (WHERE state IN ('bounced', 'dead')))[1] AS last_failure
          FROM notices WHERE notices.enrollment_id = e.enrollment_id
-          AND notices.deadline = e.deadline) n
+          AND notices.deadline = e.deadline AND {TO_CUSTOMERS}) n
   LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (e.deprecation, e.cohort)
         AND p.closed_at IS NULL
  WHERE e.account_id = :account_id ORDER BY e.deprecation

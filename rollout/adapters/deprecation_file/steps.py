@@ -26,6 +26,8 @@ from rollout.adapters.yaml_file.shape import (
     read_fields,
     unique,
 )
+from rollout.domain.inventory import INTERNAL
+from rollout.domain.notices import NOBODY_LEFT
 from rollout.domain.plan import Only, Step
 
 T = TypeVar("T")
@@ -53,7 +55,19 @@ def _step(value: Value) -> Step:
             raise (value.get(field) or value).unusable(problem)
     if_uncertain = fields.pop("if_uncertain")
     resend = fields["required"] if if_uncertain is None else if_uncertain
-    return Step(step, offset, fields.pop("template") or step, resend=resend, **fields)
+    read = Step(step, offset, fields.pop("template") or step, resend=resend, **fields)
+    _leave_insiders_out(value, read)
+    return read
+
+
+def _leave_insiders_out(value: Value, step: Step) -> None:
+    """Refuse what would take people inside the company for the customer, or the reverse."""
+    if NOBODY_LEFT in (step.name, step.template):
+        named = value.get("template") or value.get("step") or value
+        raise named.unusable(f"`{NOBODY_LEFT}` is for people inside the company only")
+    if INTERNAL in step.to:
+        named = value.get("to") or value
+        raise named.unusable(f"`{INTERNAL}` people are no customers: no step is for them")
 
 
 def _only_in_vain(only: tuple[Only, ...], offset: timedelta) -> str | None:

@@ -30,6 +30,9 @@ ADDRESS_DEAD = "the address was refused for good"
 COMPLAINED_OF = "its reader called our mail spam: only required notices are sent there"
 UNSUBSCRIBED = "its reader has switched optional notices off"
 
+# What people inside the company are told where nobody of an account can be: step and template.
+NOBODY_LEFT = "nobody-left"
+
 # Nobody can complain of a message that did not arrive.
 ARRIVED = frozenset({NoticeState.DELIVERED, NoticeState.COMPLAINED})
 

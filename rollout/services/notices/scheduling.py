@@ -11,6 +11,7 @@ from rollout.domain.cutoff import spoken
 from rollout.domain.notices.timetable import Choice, Due, Timetable, aftermath, choose, warnings
 from rollout.domain.plan import Deprecation, Only
 from rollout.domain.usage import Coverage, History, Usage, judge_usage, most_used
+from rollout.services.notices.escalation import tell_insiders
 from rollout.services.notices.reading_hours import when_open
 from rollout.services.plan.dates import postpone
 from rollout.services.plan.holidays import HolidayFinder
@@ -59,6 +60,7 @@ class NoticeScheduling:
                 batch.new += _notices(enrollment, choice)
             batch.following.append((enrollment.enrollment_id, turn.following))
         batch.write(uow, document, now)
+        tell_insiders(uow, {notice.enrollment_id for notice in batch.new})
 
     def _move(
         self, uow: UnitOfWork, document: Deprecation, enrollment: DueEnrollment, now: datetime

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from rollout.domain.notices import NoticeContext
+from rollout.domain.notices.delivery import Reach
 from rollout.domain.plan import Step
 from rollout.domain.usage import History
 
@@ -118,6 +119,19 @@ class NoticesRepository(Protocol):
         """Tell the others of an account what one of them cannot be told, and nobody else was.
 
         Returns their addresses: none where somebody has been told, or has yet to be.
+        """
+        ...
+
+    def reaches(self, enrollment_ids: Collection[int]) -> Mapping[int, Reach]:
+        """Return how far each scheduled enrollment is told, where somebody inside could be told."""
+        ...
+
+    def tell_insiders(
+        self, enrollment_ids: Collection[int]
+    ) -> Sequence[tuple[int, str, Sequence[str]]]:
+        """Write to the people inside the company that nobody of an account can be told.
+
+        Once per schedule version and person. Returns enrollment, account and addresses of each.
         """
         ...
 

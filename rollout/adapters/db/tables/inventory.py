@@ -51,6 +51,7 @@ contacts = Table(
     UniqueConstraint("account_id", "email"),
     CheckConstraint("deliverability IN ('ok', 'bounced', 'complained')", name="deliverability"),
     Index("ix_contacts_address", text("lower(email)")),
+    Index("ix_contacts_internal", "account_id", postgresql_where=text("role = 'internal'")),
 )
 
 keys = Table(
