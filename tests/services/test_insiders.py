@@ -62,6 +62,11 @@ def others(campaign: Campaign) -> int:
     return int(count)
 
 
+def sam(campaign: Campaign) -> int:
+    ((contact_id,),) = campaign.rows("SELECT contact_id FROM contacts WHERE email = :sam", sam=SAM)
+    return int(contact_id)
+
+
 def escalations(campaign: Campaign) -> list[tuple[str, str, list[str]]]:
     return [
         (subject, reason, data["to"])
@@ -150,11 +155,20 @@ def test_what_is_told_inside_is_no_promise_and_the_cutoff_holds(
     assert campaign.broken() == []
 
 
-def test_a_cut_that_only_people_inside_were_told_of_is_a_breach(campaign: Campaign) -> None:
+@pytest.mark.parametrize(
+    "only_inside",
+    ["announcement", "final-warning"],
+    ids=["in time", "of this date"],
+)
+def test_a_cut_that_only_people_inside_were_told_of_is_a_breach(
+    campaign: Campaign, only_inside: str
+) -> None:
     campaign.live(DEADLINE + DAY)
-    campaign.run("DELETE FROM notices WHERE step <> 'announcement'")
+    campaign.run("DELETE FROM notices WHERE step NOT IN ('announcement', 'final-warning')")
     assert campaign.broken() == []
-    campaign.run("UPDATE notices SET step = 'nobody-left'")
+    campaign.run("UPDATE notices SET schedule_version = 99 WHERE step = 'announcement'")
+    assert campaign.broken() == []
+    campaign.run("UPDATE notices SET step = 'nobody-left' WHERE step = :step", step=only_inside)
 
     assert {breach.partition(":")[0] for breach in campaign.broken()} == {"T0"}
 
@@ -164,6 +178,7 @@ def test_people_inside_count_nowhere_among_the_people_of_an_account(
 ) -> None:
     mailer.plan(BOB, REFUSED)
     campaign.live(DEADLINE - 10 * DAY)
+    campaign.run("UPDATE notices SET state = 'pending' WHERE contact_id = :sam", sam=sam(campaign))
     overview = NoticeOverview(campaign.start)
     near = {e.account_id: (e.telling.reach, why) for e, why in overview.untold(None, None, None)}
     (shown,) = SqlQueries(campaign.engine).account("beta")["enrollments"]
@@ -175,9 +190,29 @@ def test_people_inside_count_nowhere_among_the_people_of_an_account(
     assert (near["beta"][0].contacts, near["beta"][0].dead, near["beta"][0].told) == (1, 1, 0)
     assert near["beta"][0].open == 0
     assert near["hermit"][0].contacts == 0
-    assert (shown["people_told"], shown["unreachable"] is None) == (0, False)
+    assert shown["people_told"] == 0
+    assert str(shown["unreachable"]).startswith("every address was refused for good (1 of 1)")
     assert ahead["final-warning"] == 2  # Ann and Art
     assert [(c.contacts, c.unreachable) for c in drafted.draft.cohorts.values()] == [(3, 1)]
+
+
+def test_a_date_that_only_people_inside_were_told_may_still_come_earlier(
+    campaign: Campaign,
+) -> None:
+    campaign.work(NOW)
+    campaign.work(NOW + GRACE)
+    earlier = campaign.plan.plan(PLAN.replace("2027-02-16", "2027-02-09"), "plan.yaml")
+
+    (cohort,) = earlier.draft.cohorts.values()
+    assert cohort.moved == 1  # that of hermit; the others were told a later one, which stands
+
+
+def test_no_first_message_is_tried_on_people_inside(campaign: Campaign) -> None:
+    with campaign.start() as uow:
+        document = uow.plan.deprecation("api-keys")
+        readers = uow.plan.readers(document, ["acme", "hermit"], NOW)
+
+    assert sorted(reader.recipient for reader in readers) == ["Ann", "Art"]
 
 
 def test_a_moved_date_is_not_told_inside_as_if_they_were_the_customer(
@@ -185,7 +220,11 @@ def test_a_moved_date_is_not_told_inside_as_if_they_were_the_customer(
 ) -> None:
     mailer.plan(BOB, REFUSED)
     campaign.work(NOW)
-    campaign.work(NOW + GRACE)
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role)"
+        " VALUES ('beta', 'bea@beta.example', 'Bea', 'admin')"
+    )
+    campaign.live(DEADLINE - 29 * DAY)
     for account in ("acme", "beta", "hermit"):
         campaign.dates.extend(account, to=30 * DAY, reason="asked", operator="olga")
     campaign.remind()
@@ -194,7 +233,7 @@ def test_a_moved_date_is_not_told_inside_as_if_they_were_the_customer(
         "SELECT email FROM notices JOIN contacts USING (contact_id) WHERE step = 'extended'"
         " ORDER BY 1"
     )
-    assert told == [(ANN,), (ART,)]
+    assert told == [(ANN,), (ART,), ("bea@beta.example",)]
 
 
 def test_nor_is_one_that_moves_while_their_message_waits(campaign: Campaign) -> None:
@@ -266,6 +305,45 @@ def test_whoever_was_written_to_does_not_change_between_the_customer_and_us(
     assert problem.startswith(f"2: role: was written to as {said}; ")
     assert "give another address" in problem
     assert take(row.rpartition(",")[0] + f",{said}") == []
+
+
+def test_nobody_of_the_customer_stands_in_for_people_inside(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.work(NOW)
+    (bob,) = [sent for sent in mailer.sent if sent.to == BOB]
+    campaign.reports.take_in(dsn(bob, status="4.2.2", words="452 full"))  # his address lives
+    mailer.plan(SUE, REFUSED)
+    mailer.plan(SAM, REFUSED)
+    campaign.remind()
+
+    assert {state for _, state, _ in inside(campaign, "beta")} == {"bounced"}
+    assert others(campaign) == 0
+
+
+def test_whoever_comes_to_look_after_it_later_is_told_when_the_next_step_is_due(
+    campaign: Campaign,
+) -> None:
+    campaign.live(NOW + DAY)
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role)"
+        " VALUES ('hermit', 'sam@platform.example', 'Sam', 'internal')"
+    )
+    campaign.live(DEADLINE - 29 * DAY)
+
+    assert [to for to, *_ in inside(campaign, "hermit")] == [SUE, SAM]
+
+
+def test_what_comes_back_after_the_cutoff_is_no_reason_to_tell_them(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    """The message says that the keys are not cut."""
+    campaign.live(DEADLINE + DAY)
+    for sent in [sent for sent in mailer.sent if sent.to == BOB]:
+        campaign.reports.take_in(dsn(sent))
+    campaign.remind()
+
+    assert inside(campaign, "beta") == []
 
 
 def test_it_can_be_looked_at_beforehand(campaign: Campaign, mailer: FakeMailer) -> None:
