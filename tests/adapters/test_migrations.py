@@ -22,7 +22,9 @@ DROP TABLE alarms, sending_pauses, sending_minutes;
 ALTER TABLE notices DROP COLUMN deprecation;
 CREATE INDEX ix_notices_due ON notices (attempt_at) WHERE state IN ('pending', 'retry');
 DROP INDEX ix_contacts_internal;
-ALTER TABLE accounts DROP COLUMN calendar_version;
+ALTER TABLE accounts DROP COLUMN calendar_version, DROP COLUMN brief_version;
+ALTER TABLE integrations DROP COLUMN migration_url;
+ALTER TABLE integration_decisions DROP COLUMN migration_url;
 ALTER TABLE contacts DROP COLUMN unsubscribed_at;
 UPDATE alembic_version SET version_num = '0004'
 """

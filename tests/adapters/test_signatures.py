@@ -39,6 +39,7 @@ category: partners
 signatures:
   - name: Acme
     home_page: https://acme.example
+    migration_url: https://acme.example/oauth
     user_agents: ["^Acme-Sync"]
     clients: ["acme-app"]
     networks: [8.8.8.0/24]
@@ -194,6 +195,7 @@ def test_an_own_file_adds_and_replaces_by_name(tmp_path: Path) -> None:
 
     assert acme is not None
     assert (acme.category, acme.exclusive) == ("partners", True)
+    assert acme.migration_url == "https://acme.example/oauth"
     assert len(signatures) == len(SHIPPED) + 1
     assert signatures.identify("some-sync/1", "8.8.8.8").name == "Acme"  # type: ignore[union-attr]
     assert signatures.identify("Zapier") is None
@@ -216,6 +218,9 @@ signatures:
     user_agents: ["Cedar"]
   - name: Dogwood
   - name: Acme
+  - name: Elder
+    migration_url: http://elder.example
+    networks: [8.8.8.0/24]
 """
 
     rows = faults(tmp_path, text)
@@ -231,6 +236,7 @@ signatures:
         (9, "write true or false without quotes"),
         (10, "`examples` are needed"),
         (12, "one of `user_agents`, `clients` and `networks` is needed"),
+        (15, "`http://elder.example` is no https:// address"),
         (13, "`Acme` is named twice, first in line 3"),
     ]:
         assert any(row.startswith(f"{line}: ") and part in row for row in rows), (line, part, rows)

@@ -231,7 +231,7 @@ def test_integrations_are_listed_and_one_with_its_accounts(cli: CommandLine, use
 
     assert set(zapier) == {
         *("integration", "kind", "confidence", "accounts", "keys", "networks", "count"),
-        *("refused", "first_seen", "last_seen", "home_page", "reasons"),
+        *("refused", "first_seen", "last_seen", "home_page", "migration_url", "reasons"),
     }
     assert (zapier["kind"], zapier["accounts"], zapier["keys"], zapier["count"]) == (
         *("signature", 2, 3, 4),
@@ -243,6 +243,20 @@ def test_integrations_are_listed_and_one_with_its_accounts(cli: CommandLine, use
     assert "silent for 20 d; every use since 2026-" in accounts[1]["why"]
     assert "Zapier, https://zapier.com" in shown
     assert "moved" in shown
+
+
+def test_confirm_takes_the_page_on_which_a_maker_says_how_to_move_and_takes_it_back(
+    cli: CommandLine, used: Engine
+) -> None:
+    page = "https://zapier.example/oauth"
+    for given, shown in ((page, page), ("none", "")):
+        done = cli("usage", "confirm", "Zapier", "--migration-url", given)
+        assert done.stdout == "Zapier: called Zapier from now on\n"
+        (zapier,) = cli("usage", "integrations", "--json").items
+        assert zapier["migration_url"] == shown
+    refused = cli("usage", "confirm", "Zapier", "--migration-url", "http://zapier.example")
+    assert refused.code == 1
+    assert "give an https:// address" in refused.complaint
 
 
 def test_what_may_be_an_integration_is_a_candidate(cli: CommandLine, used: Engine) -> None:

@@ -340,6 +340,73 @@ def test_a_candidate_that_nobody_could_be_sure_of_is_named_when_a_person_confirm
     assert integrations(engine) == {"acme-sync": ("confirmed", 3, 3, 3, 3)}
 
 
+def pages(engine: Engine) -> dict[str, str]:
+    return dict(rows(engine, "SELECT integration, migration_url FROM integrations"))
+
+
+def test_people_say_where_a_maker_explains_how_to_move_and_that_stays_with_the_name(
+    engine: Engine, naming: CallerNaming, call: Callable[..., None]
+) -> None:
+    register(engine, MANY)
+    call(*((account, "acme-sync/1", "10.0.0.1", 0) for account in MANY[:10]))
+    call(*((account, "acmebot/1", "10.0.0.2", 0) for account in MANY[10:]))
+    assert pages(engine) == {"acme-sync": "", "acmebot": ""}
+
+    page = "https://acme.example/oauth"
+    naming.confirm("acme-sync", operator="olga", migration_url=page)
+    naming.confirm("acmebot", operator="olga", migration_url="https://bot.example/")
+    naming.confirm("acme-sync", operator="otto")  # says nothing new about it
+    naming.rename("acme-sync", "Acme", operator="olga")
+    assert pages(engine) == {"Acme": page, "acmebot": "https://bot.example/"}
+    naming.merge("acmebot", "Acme", operator="olga")
+    call((MANY[0], "acme-sync/2", "10.0.0.1", 0))
+    assert pages(engine) == {"Acme": page}
+
+    naming.confirm("Acme", operator="olga", migration_url="")
+    assert pages(engine) == {"Acme": ""}
+    query = "SELECT data FROM facts WHERE action = 'integration.confirmed' ORDER BY seq LIMIT 1"
+    ((data,),) = rows(engine, query)
+    assert data["migration_url"] == page
+    naming.confirm("Acme", operator="olga", migration_url=page)
+    naming.reject("Acme", operator="olga")
+    naming.confirm("acme-sync", operator="olga")
+    assert pages(engine) == {"acme-sync": ""}
+
+
+def test_what_people_say_of_a_page_goes_before_what_a_signature_says(
+    start: Callable[[], SqlUnitOfWork],
+    engine: Engine,
+    call: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    register(engine, MANY[:1])
+    call((MANY[0], "Initech-Poller/3.1", "10.0.0.1", 0))
+    own = tmp_path / "own.yaml"
+    said = "{name: Initech, migration_url: https://initech.example/oauth,"
+    own.write_text(OWN.replace("{name: Initech,", said), encoding="utf-8")
+    with_own = CallerNaming(start, lambda: load_signatures(own))
+
+    with_own.name_all()
+    assert pages(engine) == {"Initech": "https://initech.example/oauth"}
+    for page in ("https://ours.example/initech", ""):
+        with_own.confirm("Initech", operator="olga", migration_url=page)
+        assert pages(engine) == {"Initech": page}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["http://acme.example", "acme.example", "https://", "https://a b", "https://é.example"]
+)
+def test_a_page_that_mails_cannot_send_people_to_is_refused(
+    engine: Engine, naming: CallerNaming, call: Callable[..., None], wrong: str
+) -> None:
+    register(engine, MANY[:3])
+    call(*((a, "acme-sync/1", f"10.0.{n}.1", 0) for n, a in enumerate(MANY[:3])))
+
+    with pytest.raises(BadInput, match="no address that mails can send people to"):
+        naming.confirm("acme-sync", operator="olga", migration_url=wrong)
+    assert rows(engine, "SELECT 1 FROM integration_decisions") == []
+
+
 def test_a_wrong_name_is_refused_and_says_which_there_are(
     engine: Engine, naming: CallerNaming, call: Callable[..., None]
 ) -> None:

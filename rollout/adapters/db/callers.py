@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -17,6 +18,7 @@ from rollout.services.ports.callers import (
     DueCaller,
     NamedCaller,
     NamedSource,
+    Pages,
     TellingSource,
 )
 
@@ -84,12 +86,16 @@ WITH uses AS (
     UNION ALL SELECT integration, 'fan_out', confidence, reasons, candidate FROM source_candidates
   ) taken WHERE integration = ANY(:names) ORDER BY integration, confidence DESC, name
 )
-INSERT INTO integrations
+INSERT INTO integrations (integration, kind, confidence, reasons, home_page, migration_url,
+                          accounts, keys, networks, count, refused, first_seen, last_seen)
 SELECT u.integration,
        CASE WHEN EXISTS (SELECT FROM integration_decisions d WHERE d.integration = u.integration)
             THEN 'confirmed' ELSE coalesce(min(b.how), 'signature') END,
        coalesce(max(b.confidence), 1), coalesce(min(b.reasons), '{its client names it}'),
-       coalesce(CAST(:home_pages AS jsonb) ->> u.integration, ''),
+       coalesce(CAST(:pages AS jsonb) -> u.integration ->> 'home_page', ''),
+       coalesce((SELECT min(d.migration_url) FROM integration_decisions d
+                  WHERE d.integration = u.integration),
+                CAST(:pages AS jsonb) -> u.integration ->> 'migration_url', ''),
        count(DISTINCT coalesce(k.account_id, nullif(g.named_account, ''))),
        count(DISTINCT u.key_id), count(DISTINCT u.network), sum(u.count), sum(u.refused),
        min(u.first_seen), max(u.last_seen)
@@ -112,10 +118,12 @@ UPDATE callers SET due = true WHERE candidate = ANY(:candidates) OR user_agent I
    WHERE c.candidate = ANY(:candidates))
 """
 DECIDE = """
-INSERT INTO integration_decisions (candidate, integration, owner)
-SELECT candidate, :integration, :owner FROM unnest(CAST(:candidates AS text[])) AS candidate
+INSERT INTO integration_decisions AS d (candidate, integration, owner, migration_url)
+SELECT candidate, :integration, :owner, :migration_url
+  FROM unnest(CAST(:candidates AS text[])) AS candidate
 ON CONFLICT (candidate) DO UPDATE SET integration = excluded.integration, owner = excluded.owner,
-   decided_at = excluded.decided_at
+   decided_at = excluded.decided_at,
+   migration_url = CASE WHEN :keep THEN coalesce(excluded.migration_url, d.migration_url) END
 """
 
 
@@ -176,21 +184,22 @@ class SqlCallers:
                 [{"source": source, "integration": name} for source, name in names.items()],
             )
 
-    def add_up(self, integrations: Collection[str], home_pages: Mapping[str, str]) -> None:
+    def add_up(self, integrations: Collection[str], pages: Mapping[str, Pages]) -> None:
         """Count anew what these integrations do; those without a caller disappear."""
         names = sorted(integrations)
         if names:
             self._run("DELETE FROM integrations WHERE integration = ANY(:names)", names=names)
-            self._run(ADD_UP, names=names, home_pages=json.dumps(dict(home_pages)))
+            said = {name: asdict(page) for name, page in pages.items()}
+            self._run(ADD_UP, names=names, pages=json.dumps(said))
 
     def candidates_of(self, name: str) -> Sequence[str]:
         """Return the candidates that are called by this name, or are of it without being sure."""
         return list(self._run(CANDIDATES_OF, name=name).scalars())
 
-    def decide(self, candidates: Sequence[str], integration: str | None, owner: str) -> None:
+    def decide(self, candidates: Sequence[str], said: Decision, owner: str) -> None:
         """Write what a person says of candidates, and look at their callers again."""
         chosen = list(candidates)
-        self._run(DECIDE, candidates=chosen, integration=integration, owner=owner)
+        self._run(DECIDE, candidates=chosen, owner=owner, **asdict(said))
         self._run(LOOK_AGAIN, candidates=chosen)
 
     def names(self) -> Sequence[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from rollout.adapters.yaml_file.document import Value, shown
-from rollout.adapters.yaml_file.fields import one_of, text, url, yes_or_no
+from rollout.adapters.yaml_file.fields import https_url, one_of, text, url, yes_or_no
 from rollout.adapters.yaml_file.shape import Field, Shape, list_of, read_fields
 from rollout.domain.usage.name_patterns import fault_of_pattern
 from rollout.domain.usage.published_ranges import Network, is_special
@@ -66,6 +66,7 @@ ENTRY: Shape = {
     "name": Field(text),
     "kind": Field(one_of({kind.value: kind for kind in SignatureKind}), SignatureKind.VENDOR),
     "home_page": Field(url, ""),
+    "migration_url": Field(https_url, ""),
     "contact": Field(text, ""),
     "publisher": Field(text, ""),
     "user_agents": Field(list_of(_pattern, most=MOST_PATTERNS), ()),

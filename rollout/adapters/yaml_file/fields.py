@@ -8,10 +8,11 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from rollout.adapters.yaml_file.document import Value, shown
 from rollout.adapters.yaml_file.shape import Read, did_you_mean
+from rollout.domain.web_address import LONGEST as LONGEST_URL
+from rollout.domain.web_address import is_web_address
 
 T = TypeVar("T")
 
@@ -24,8 +25,6 @@ MOMENT = re.compile(
     DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
 CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
-URL = re.compile(r"https?://[!-~]+")  # it goes into headers: ASCII, and nothing that ends one
-NOT_IN_URLS = frozenset('<>"\\^`{|}')
 
 YEARS = range(2000, 3000)  # room on either side for every duration below
 LONGEST = timedelta(days=3650)
@@ -170,16 +169,19 @@ def day_or_instant(value: Value) -> date | datetime:
 def url(value: Value) -> str:
     """Read an http or https address."""
     address = value.scalar("a URL")
-    try:
-        parts = urlsplit(address)
-        usable = URL.fullmatch(address) and parts.hostname and (parts.port or True)
-    except ValueError:
-        usable = False
-    if not usable or NOT_IN_URLS & set(address) or len(address) > LONGEST_TEXT:
+    if not is_web_address(address):
         raise value.unusable(
             f"`{shown(address)}` is no URL: http:// or https://, a host, ASCII only, "
-            f"at most {LONGEST_TEXT} characters"
+            f"at most {LONGEST_URL} characters"
         )
+    return address
+
+
+def https_url(value: Value) -> str:
+    """Read an https address: of a page that our messages send people to."""
+    address = url(value)
+    if not is_web_address(address, secure=True):
+        raise value.unusable(f"`{shown(address)}` is no https:// address")
     return address
 
 

@@ -28,7 +28,7 @@ CALLER_COLUMNS = (
 )
 INTEGRATION_COLUMNS = (
     *("integration", "kind", "confidence", "accounts", "keys", "networks", "count", "refused"),
-    *("first_seen", "last_seen", "home_page", "reasons"),
+    *("first_seen", "last_seen", "home_page", "migration_url", "reasons"),
 )
 CUSTOMER_COLUMNS = (
     *("account_id", "state", "keys", "networks", "count", "refused", "calls", "trend"),
@@ -136,11 +136,11 @@ def integrations(
 
 def _list(rollout: Rollout, *, candidates: bool, as_json: bool) -> None:
     questions = rollout.usage_questions
+    columns: tuple[str, ...] = INTEGRATION_COLUMNS
     if candidates:
-        columns = ("candidate", *INTEGRATION_COLUMNS[1:-2], "rejected_by", "reasons")
+        columns = ("candidate", *INTEGRATION_COLUMNS[1:-3], "rejected_by", "reasons")
         items = [_found(asdict(row), as_json=as_json) for row in questions.candidates()]
     else:
-        columns = INTEGRATION_COLUMNS
         items = [_found(asdict(row), as_json=as_json) for row in questions.integrations()]
     print_long(items, columns, as_json=as_json)
 

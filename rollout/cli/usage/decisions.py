@@ -17,12 +17,27 @@ Name = Annotated[str, typer.Argument(help="an integration, or a candidate for on
 
 
 @usage.command()
-def confirm(name: Name, as_operator: AsOperator = None) -> None:
+def confirm(
+    name: Name,
+    migration_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="where its maker says how customers move; `none`: nowhere. Messages show it",
+        ),
+    ] = None,
+    as_operator: AsOperator = None,
+) -> None:
     """Say that an integration, or a candidate, is one: it is shown by this name to everybody.
 
-    Example: rollout usage confirm acme-sync
+    Example: rollout usage confirm acme-sync --migration-url https://acme.example/oauth
     """
-    _decide(lambda rollout, who: rollout.naming.confirm(name, operator=who), as_operator, name)
+    page = "" if migration_url == "none" else migration_url
+
+    def confirmed(rollout: Rollout, who: str) -> Sequence[str]:
+        return rollout.naming.confirm(name, operator=who, migration_url=page)
+
+    _decide(confirmed, as_operator, name)
 
 
 @usage.command()

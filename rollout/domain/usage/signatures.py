@@ -48,6 +48,7 @@ class Signature:
     kind: SignatureKind = SignatureKind.VENDOR
     category: str = ""
     home_page: str = ""
+    migration_url: str = ""  # where it says how customers move from keys to OAuth; https
     contact: str = ""
     user_agents: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()  # the header, or the OAuth client, that a feed reads

@@ -71,10 +71,20 @@ class NamedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """What a signature says of where to read about its integration; empty where it does not."""
+
+    home_page: str
+    migration_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a person said of a candidate: its name, or that it is no integration."""
 
     integration: str | None
+    migration_url: str | None = None  # None: nothing new; empty: there is no such page
+    keep: bool = True  # what was said of its page before still holds
 
 
 class CallerRepository(Protocol):
@@ -115,7 +125,7 @@ class CallerRepository(Protocol):
         """Write what sources are, by their network or their client, other than their program."""
         ...
 
-    def add_up(self, integrations: Collection[str], home_pages: Mapping[str, str]) -> None:
+    def add_up(self, integrations: Collection[str], pages: Mapping[str, Pages]) -> None:
         """Count anew what these integrations do; those without a caller disappear."""
         ...
 
@@ -123,7 +133,7 @@ class CallerRepository(Protocol):
         """Return the candidates that are called by this name, or are of it without being sure."""
         ...
 
-    def decide(self, candidates: Sequence[str], integration: str | None, owner: str) -> None:
+    def decide(self, candidates: Sequence[str], said: Decision, owner: str) -> None:
         """Write what a person says of candidates, and look at their callers again."""
         ...
 

@@ -101,6 +101,7 @@ class IntegrationRow:
     first_seen: datetime
     last_seen: datetime
     home_page: str
+    migration_url: str  # where it says how customers move; empty where nobody knows
     reasons: Sequence[str]
 
 

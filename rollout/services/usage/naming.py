@@ -9,6 +9,7 @@ from rollout.domain.errors import BadInput, Conflict, NotFound
 from rollout.domain.usage import Signatures, Source, UserAgentKind
 from rollout.domain.usage.fan_out import Fingerprint, infer_network
 from rollout.domain.usage.taking import take_for
+from rollout.domain.web_address import LONGEST, is_web_address
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.callers import (
     CrowdedSource,
@@ -16,6 +17,7 @@ from rollout.services.ports.callers import (
     DueCaller,
     NamedCaller,
     NamedSource,
+    Pages,
     TellingSource,
 )
 
@@ -49,48 +51,49 @@ class CallerNaming:
         while self.name_due():
             pass
 
-    def confirm(self, name: str, *, operator: str) -> Sequence[str]:
-        """Say that an integration, or a candidate, is one; return what was taken for it."""
-        return self._decide(name, name, "integration.confirmed", operator)
+    def confirm(
+        self, name: str, *, operator: str, migration_url: str | None = None
+    ) -> Sequence[str]:
+        """Say that an integration, or a candidate, is one; return what was taken for it.
+
+        ``migration_url`` is where its maker says how to move: None says nothing about it, an empty
+        one that there is no such page, whatever was said before.
+        """
+        if migration_url and not is_web_address(migration_url, secure=True):
+            raise BadInput(
+                f"{migration_url!r} is no address that mails can send people to",
+                fix=f"give an https:// address of at most {LONGEST} characters, ASCII only",
+            )
+        said = Decision(name, migration_url)
+        return self._decide(name, said, "integration.confirmed", operator)
 
     def rename(self, name: str, new_name: str, *, operator: str) -> Sequence[str]:
         """Give an integration another name. Raises ``Conflict`` where that is one already."""
-        return self._decide(name, new_name, "integration.renamed", operator, new=True)
+        return self._decide(name, Decision(new_name), "integration.renamed", operator, new=True)
 
     def merge(self, name: str, into: str, *, operator: str) -> Sequence[str]:
         """Say that one integration is another, which exists."""
-        return self._decide(name, into, "integration.merged", operator, new=False)
+        said = Decision(into, keep=name == into)
+        return self._decide(name, said, "integration.merged", operator, new=False)
 
     def reject(self, name: str, *, operator: str) -> Sequence[str]:
         """Say that this is no integration: own scripts that look like one, say."""
-        return self._decide(name, None, "integration.rejected", operator)
+        said = Decision(None, keep=False)
+        return self._decide(name, said, "integration.rejected", operator)
 
     def _decide(
-        self, name: str, chosen: str | None, action: str, operator: str, *, new: bool | None = None
+        self, name: str, said: Decision, action: str, operator: str, *, new: bool | None = None
     ) -> Sequence[str]:
-        _check(chosen)
+        _check(said.integration)
         with self._start() as uow:
             candidates = _candidates(uow, name)
-            if new is not None and chosen is not None and chosen != name:
-                exists = bool(uow.callers.candidates_of(chosen))
-                if new and exists:
-                    raise Conflict(
-                        f"there is an integration {chosen!r} already",
-                        fix=f"`rollout usage merge` makes {name!r} a part of it",
-                    )
-                if not new and not exists:
-                    raise _unknown(uow, chosen)
-            uow.callers.decide(candidates, chosen, operator)
-            uow.audit.append(
-                [
-                    Fact(
-                        operator,
-                        action,
-                        f"integration:{name}",
-                        data={"name": chosen, "candidates": list(candidates)},
-                    )
-                ]
-            )
+            if new is not None and said.integration is not None and said.integration != name:
+                _check_target(uow, name, said.integration, new=new)
+            uow.callers.decide(candidates, said, operator)
+            data = {"name": said.integration, "candidates": list(candidates)}
+            if said.migration_url is not None:
+                data["migration_url"] = said.migration_url
+            uow.audit.append([Fact(operator, action, f"integration:{name}", data=data)])
             uow.commit()
         self.name_all()
         return candidates
@@ -109,7 +112,7 @@ class CallerNaming:
         touched |= {caller.integration for caller in callers} | set(told.values())
         touched |= {one.integration for one in crowded} | {one.integration for one in placed}
         names = {name for name in touched if name is not None}
-        uow.callers.add_up(names, self._home_pages(names))
+        uow.callers.add_up(names, self._pages(names))
 
     def _taken_for(self, seen: DueCaller, decisions: Mapping[str, Decision]) -> NamedCaller:
         kind = self._signatures.kind_of(seen.example)
@@ -131,9 +134,13 @@ class CallerNaming:
                 sources[source.source_id] = _decided(decisions, named.name, named.name)
         return sources
 
-    def _home_pages(self, names: set[str]) -> dict[str, str]:
+    def _pages(self, names: set[str]) -> dict[str, Pages]:
         known = {name: self._signatures.get(name) for name in names}
-        return {name: found.home_page for name, found in known.items() if found}
+        return {
+            name: Pages(found.home_page, found.migration_url)
+            for name, found in known.items()
+            if found
+        }
 
 
 def _nameless(callers: Sequence[NamedCaller]) -> list[bytes]:
@@ -179,6 +186,18 @@ def _candidates(uow: UnitOfWork, name: str) -> Sequence[str]:
     if not candidates:
         raise _unknown(uow, name)
     return candidates
+
+
+def _check_target(uow: UnitOfWork, name: str, chosen: str, *, new: bool) -> None:
+    """Raise an error unless a name is new, or that of an integration, as it must be."""
+    exists = bool(uow.callers.candidates_of(chosen))
+    if new and exists:
+        raise Conflict(
+            f"there is an integration {chosen!r} already",
+            fix=f"`rollout usage merge` makes {name!r} a part of it",
+        )
+    if not new and not exists:
+        raise _unknown(uow, chosen)
 
 
 def _unknown(uow: UnitOfWork, name: str) -> NotFound:

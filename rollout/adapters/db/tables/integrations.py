@@ -64,6 +64,8 @@ integrations = Table(
     Column("refused", BigInteger, nullable=False),
     Column("first_seen", instant, nullable=False),
     Column("last_seen", instant, nullable=False),
+    # Where its maker says how to move to OAuth, as people say, or else its signature; or empty.
+    Column("migration_url", Text, nullable=False, server_default=""),
 )
 
 # What people say holds for everybody: a candidate has this name, or none.
@@ -74,6 +76,7 @@ integration_decisions = Table(
     Column("integration", Text),
     Column("owner", Text, nullable=False),
     Column("decided_at", instant, nullable=False, server_default=NOW),
+    Column("migration_url", Text),  # of that integration; NULL: what its signature says, if any
 )
 
 # By which signatures all callers were named.

@@ -32,6 +32,8 @@ accounts = Table(
     Column("created_at", instant, nullable=False, server_default=NOW),
     # Which link to its calendar is the valid one; another makes all earlier ones void.
     Column("calendar_version", Integer, nullable=False, server_default="1"),
+    # The same of the links to its briefs.
+    Column("brief_version", Integer, nullable=False, server_default="1"),
 )
 
 contacts = Table(

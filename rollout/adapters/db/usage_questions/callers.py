@@ -54,7 +54,7 @@ ORDER BY c.recent DESC, c.last_seen DESC, c.integration, c.program
 """
 _INTEGRATION = """
 SELECT integration, kind, confidence, accounts, keys, networks, count, refused, first_seen,
-       last_seen, home_page, reasons FROM integrations
+       last_seen, home_page, migration_url, reasons FROM integrations
 """
 # A candidate that programs of different kinds share is shown as the surest of them.
 _CANDIDATES = """
