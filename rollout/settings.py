@@ -135,7 +135,7 @@ class Settings:
         None,
         "the https address at which people reach the web service, such as"
         " `https://rollout.example.com`, for the links in notices: to switch optional ones off,"
-        " and to a calendar; unset: they have none",
+        " to a calendar, and to a page for developers; unset: they have none",
     )
     alert_urls: str | None = _setting(
         None,

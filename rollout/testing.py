@@ -19,6 +19,7 @@ from rollout.domain.alarms import Alert
 from rollout.domain.errors import Unavailable
 from rollout.domain.gateway import Record
 from rollout.domain.notices import NoticeContext
+from rollout.domain.notices.brief import Brief
 from rollout.domain.notices.envelope import Envelope
 from rollout.domain.webhooks.addresses import Address
 from rollout.domain.webhooks.attempts import Answer
@@ -146,6 +147,10 @@ class FakeRenderer:
     def short_test(self, locale: str) -> str:
         """Return a line that says so."""
         return f"test in {locale}"
+
+    def brief(self, brief: Brief) -> str:
+        """Return a line that says for whom it is, and in which state."""
+        return f"<p>{brief.standing.account_id}: {brief.standing.state}</p>"
 
     def describe(self, date: AccountDate) -> tuple[str, str]:
         """Return the deprecation as title, and its state as text."""

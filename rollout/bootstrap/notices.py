@@ -21,12 +21,13 @@ from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_urls
 from rollout.adapters.resources import templates_dir
-from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelopes
+from rollout.domain.notices.links import MessageLinks
 from rollout.domain.notices.unsubscribe import UnsubscribeTokens
 from rollout.services.account_calendar import AccountCalendars
 from rollout.services.notices.breaker import NoticeBreaker
+from rollout.services.notices.briefs import Briefs
 from rollout.services.notices.delivery import NoticeDelivery
 from rollout.services.notices.overview import NoticeOverview
 from rollout.services.notices.pacing import Pacing
@@ -53,6 +54,7 @@ class Notices:
     overview: NoticeOverview
     trial: NoticeTrial
     calendars: AccountCalendars
+    briefs: Briefs
 
 
 def wire_notices(
@@ -68,7 +70,7 @@ def wire_notices(
     limits = mail_rates("ROLLOUT_MAIL_RATES", settings.mail_rates or "")
     preview = NoticePreview(start, renderer)
     guests = guest_list("ROLLOUT_TEST_RECIPIENTS", settings.test_recipients or "")
-    links = _calendar_links(settings, pepper)
+    links = MessageLinks.under(pepper, settings.public_url)
     return Notices(
         scheduling=NoticeScheduling(start, holiday_finder),
         delivery=NoticeDelivery(
@@ -86,13 +88,14 @@ def wire_notices(
         preview=preview,
         overview=NoticeOverview(start),
         trial=NoticeTrial(start, preview, mailer, guests, _mail_domain(settings)),
-        calendars=AccountCalendars(start, links, CalendarFile(renderer)),
+        calendars=AccountCalendars(start, links.calendar, CalendarFile(renderer)),
+        briefs=Briefs(start, links.brief, renderer, _reply_to(settings)),
     )
 
 
 def unit_of_work(settings: Settings, engine: Engine, pepper: bytes) -> StartUnitOfWork:
     """Return what starts a unit of work; it makes the Message-IDs and links of new notices."""
-    links = _calendar_links(settings, pepper)
+    links = MessageLinks.under(pepper, settings.public_url)
     return lambda: SqlUnitOfWork(engine, _mail_domain(settings), links)
 
 
@@ -107,8 +110,8 @@ def template_renderer(settings: Settings, pepper: bytes) -> TemplateRenderer:
     )
 
 
-def _calendar_links(settings: Settings, pepper: bytes) -> CalendarLinks:
-    return CalendarLinks(pepper, settings.public_url and settings.public_url.rstrip("/"))
+def _reply_to(settings: Settings) -> str:
+    return parseaddr(settings.mail_reply_to or settings.mail_from)[1]
 
 
 def _mail_domain(settings: Settings) -> str:

@@ -22,8 +22,11 @@ from rollout.cli.options import (
 from rollout.cli.output import err, out, print_json, print_list, printable, say
 from rollout.cli.session import open_rollout
 from rollout.domain.notices.untold import NEW_ADDRESS
+from rollout.services.notices.briefs import Handed
 
 account = typer.Typer(help="Show, extend, hold or restore one account.", no_args_is_help=True)
+
+BRIEF_COLUMNS = ("deprecation", "contact", "step", "acknowledged_at", "url")
 
 AccountId = Annotated[str, typer.Argument(metavar="ACCOUNT")]
 
@@ -42,7 +45,10 @@ def show(account_id: AccountId, as_json: AsJson = False) -> None:
     out.print(f"[bold]{escape(printable(found['account_id']))}[/]")
     say(f"{found['name']}, {found['timezone']}, {found['tier'] or 'no tier'}")
     for name, columns in (
-        ("contacts", ("email", "name", "role", "deliverability", "unsubscribed_at")),
+        (
+            "contacts",
+            ("email", "name", "role", "deliverability", "unsubscribed_at", "acknowledged_at"),
+        ),
         ("keys", ("key_id", "kind", "status", "label", "count", "last_seen")),
         ("dates", ("deprecation", "deadline", "cause", "reason", "set_at")),
     ):
@@ -100,6 +106,42 @@ def calendar(
     say(link)
     if not known:
         err.print("To see the whole address, and have it in notices, set ROLLOUT_PUBLIC_URL.")
+
+
+@account.command("brief")
+def brief(
+    account_id: AccountId,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="make new links; all earlier ones end")
+    ] = False,
+    operator: AsOperator = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the links by which the people of an account see what stops, and what to do.
+
+    Each is that of the newest message to a person; whoever it is forwarded to sees the same.
+
+    Example: rollout account brief acme
+    """
+    with open_rollout() as rollout:
+        if renew:
+            rollout.notices.briefs.renew(account_id, operator=operator_name(operator))
+        handed = rollout.notices.briefs.links(account_id)
+        known = rollout.settings.public_url is not None
+    print_list(map(_link, handed), BRIEF_COLUMNS, as_json=as_json)
+    if not known:
+        err.print("To see whole addresses, and have them in notices, set ROLLOUT_PUBLIC_URL.")
+
+
+def _link(handed: Handed) -> dict[str, Any]:
+    told = handed.told
+    return {
+        "deprecation": told.deprecation,
+        "contact": told.email,
+        "step": told.standing.step,
+        "acknowledged_at": told.standing.acknowledged_at,
+        "url": handed.url,
+    }
 
 
 @account.command("extend")

@@ -30,7 +30,7 @@ notice = typer.Typer(help="Reminders: who was told what, and when.", no_args_is_
 
 COLUMNS = (
     *("notice_id", "account_id", "contact", "step", "state"),
-    *("due_at", "sent_at", "delivered_at", "resent_at", "reason"),
+    *("due_at", "sent_at", "delivered_at", "resent_at", "acknowledged_at", "reason"),
 )
 
 

@@ -11,6 +11,12 @@ _PATTERN = re.compile(r"([1-9]\d{0,17})\.([a-z2-7]{16})", re.ASCII)
 _DIGEST_BYTES = 10  # sixteen characters of base32: nobody guesses one
 
 
+def named_id(text: str) -> int | None:
+    """Return the id that a text names, genuine or not, or None."""
+    match = _PATTERN.fullmatch(text)
+    return None if match is None else int(match[1])
+
+
 @dataclass(frozen=True, slots=True)
 class KeyedIds:
     """Makes and reads them. What is made for one ``purpose`` is of no use for another."""
@@ -24,11 +30,10 @@ class KeyedIds:
 
     def read(self, text: str) -> int | None:
         """Return the id that a genuine text names, or None."""
-        match = _PATTERN.fullmatch(text)
-        if match is None:
+        number = named_id(text)
+        if number is None:
             return None
-        number = int(match[1])
-        return number if hmac.compare_digest(self._digest(number), match[2]) else None
+        return number if hmac.compare_digest(self.of(number), text) else None
 
     def _digest(self, number: int) -> str:
         digest = hmac.digest(self.key, f"{self.purpose} {number}".encode(), "sha256")

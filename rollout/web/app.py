@@ -1,4 +1,4 @@
-"""The web service: how it is doing, the API, and the calendars of accounts."""
+"""The web service: how it is doing, the API, and what people reach by links without a sign-in."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rollout.adapters.telemetry import Telemetry
 from rollout.bootstrap import Rollout
 from rollout.domain.errors import Unavailable
 from rollout.web import api
+from rollout.web.brief import BriefDoor
 from rollout.web.calendar import CalendarDoor
 from rollout.web.unsubscribe import UnsubscribeDoor
 
@@ -53,6 +54,7 @@ def make_app(rollout: Rollout) -> Starlette:
             Route("/metrics", metrics),
             Route("/calendar/{token}.ics", CalendarDoor(rollout).answer),
             *api.routes(rollout),
+            Route("/brief/{token}", BriefDoor(rollout).answer, methods=["GET", "POST"]),
             Route("/unsubscribe/{token}", UnsubscribeDoor(rollout).answer, methods=["GET", "POST"]),
         ]
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from rollout.adapters.mail.languages import SOURCE, Language, Languages
 from rollout.adapters.mail.texts import install_texts
 from rollout.adapters.resources import templates_dir
 
+MOST_SENT = 10_000  # bytes of a form; a mail program sends about 200
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
@@ -21,6 +25,24 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
+
+
+class Trouble(NamedTuple):
+    """What a page says instead."""
+
+    title: str
+    detail: str
+
+
+NO_LINK = Trouble(
+    "This link leads nowhere",
+    "It may have been cut off on its way, have ended, or come from a test message."
+    " Please copy the whole link from the message.",
+)
+TRY_AGAIN = Trouble(
+    "That did not work",
+    "Please try again in a few minutes. It does no harm if it was done after all.",
+)
 
 
 class Pages:
@@ -43,6 +65,16 @@ class Pages:
         html = template.render(language=language.tag, direction=language.direction, **values)
         return HTMLResponse(html, status, HEADERS)
 
+    def nowhere(self) -> HTMLResponse:
+        """Return what a wrong link leads to, whatever is wrong with it."""
+        return self.page("problem.html", status=404, problem=NO_LINK)
+
+    def later(self) -> HTMLResponse:
+        """Return what is said while nothing works; why is nobody's business out there."""
+        answer = self.page("problem.html", status=503, problem=TRY_AGAIN)
+        answer.headers["Retry-After"] = "60"
+        return answer
+
     def _make_environment(self, language: Language) -> Environment:
         environment = Environment(
             loader=self._loader,
@@ -55,3 +87,13 @@ class Pages:
         environment.policies["ext.i18n.trimmed"] = True
         install_texts(environment, language.texts)
         return environment
+
+
+async def read_form(request: Request) -> Mapping[str, Sequence[str]]:
+    """Return the fields of a form; none where it is too long, or no such form."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_SENT:
+            return {}
+    return parse_qs(body.decode("latin-1"))

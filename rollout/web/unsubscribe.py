@@ -7,8 +7,6 @@ program posts ``List-Unsubscribe=One-Click`` by itself, with neither cookie nor 
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
-from urllib.parse import parse_qs
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -16,28 +14,9 @@ from starlette.responses import Response
 
 from rollout.bootstrap import Rollout
 from rollout.domain.errors import RolloutError
-from rollout.web.pages import Pages
+from rollout.web.pages import Pages, read_form
 
-MOST_SENT = 10_000  # bytes of a body; a mail program sends about 200
 PAGE = "unsubscribe.html"
-
-
-class Trouble(NamedTuple):
-    """What the page says instead."""
-
-    title: str
-    detail: str
-
-
-NO_LINK = Trouble(
-    "This link leads nowhere",
-    "It may have been cut off on its way, or come from a test message."
-    " Please copy the whole link from the message.",
-)
-TRY_AGAIN = Trouble(
-    "That did not work",
-    "Please try again in a few minutes. It does no harm if it was done after all.",
-)
 
 
 class UnsubscribeDoor:
@@ -56,9 +35,7 @@ class UnsubscribeDoor:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except RolloutError:
-            page = self._pages.page(PAGE, status=503, problem=TRY_AGAIN)
-            page.headers["Retry-After"] = "60"
-            return page
+            return self._pages.later()
 
     def _answer(self, token: str, *, wanted: bool | None) -> Response:
         if wanted is None:
@@ -66,17 +43,14 @@ class UnsubscribeDoor:
         else:
             reader = self._unsubscribing.switch(token, wanted=wanted)
         if reader is None:
-            return self._pages.page(PAGE, status=404, problem=NO_LINK)
-        return self._pages.page(
-            PAGE, locale=reader.locale, reader=reader, changed=wanted is not None, problem=None
-        )
+            return self._pages.nowhere()
+        changed = wanted is not None
+        return self._pages.page(PAGE, locale=reader.locale, reader=reader, changed=changed)
 
 
 async def _wanted(request: Request) -> bool:
-    """Read what a POST asks for: off, unless it is the page's own button for on."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_SENT:
-            return False  # whatever else it says: a mail program may add to it
-    return parse_qs(body.decode("latin-1")).get("switch") == ["on"]
+    """Read what a POST asks for: off, unless it is the page's own button for on.
+
+    What is too long to be read is a mail program's, which may add to it: off, too.
+    """
+    return (await read_form(request)).get("switch") == ["on"]

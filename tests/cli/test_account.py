@@ -57,6 +57,7 @@ def test_show_gives_programs_every_field(cli: CommandLine) -> None:
             "role": "admin",
             "deliverability": "ok",
             "unsubscribed_at": None,
+            "acknowledged_at": None,
         }
     ]
     assert shown["keys"] == [
@@ -336,6 +337,74 @@ def test_calendar_of_an_account_that_there_is_not_is_explained(
 ) -> None:
     before = digests(campaign.engine)
     done = cli("account", "calendar", "nobody", *option)
+
+    assert done.code == 1
+    assert "there is no account 'nobody'" in done.complaint
+    assert "rollout import accounts" in done.complaint
+    assert digests(campaign.engine) == before
+
+
+# -- brief
+
+
+def test_brief_shows_the_link_of_each_person_that_was_written_to_and_renew_makes_others(
+    cli: CommandLine, campaign: Campaign
+) -> None:
+    assert cli("account", "brief", "acme").stdout == "none\n"
+    campaign.remind()
+    public = {"public_url": "https://rollout.example.com"}
+    first, again = (cli("account", "brief", "acme", "--json", **public).items for _ in range(2))
+    renewed = cli("account", "brief", "acme", "--renew", "--json", **public).items
+
+    assert [(i["deprecation"], i["contact"], i["step"]) for i in first] == [
+        ("api-keys", "ann@acme.example", "announcement"),
+        ("api-keys", "art@acme.example", "announcement"),
+    ]
+    link = r"https://rollout\.example\.com/brief/\d+\.[a-z2-7]{16}"
+    assert all(re.fullmatch(link, item["url"]) for item in first + renewed)
+    assert len({item["url"] for item in first + renewed}) == 4
+    assert first == again
+    assert cli("account", "brief", "acme", "--json", **public).items == renewed
+    assert campaign.rows(
+        "SELECT actor, subject FROM facts WHERE action = 'account.briefs-renewed'"
+    ) == [("olga", "account:acme")]
+
+
+def test_brief_and_show_and_notice_list_say_who_acknowledged_and_when(
+    cli: CommandLine, campaign: Campaign
+) -> None:
+    campaign.remind()
+    campaign.run(
+        "UPDATE notices SET acknowledged_at = '2027-01-03T10:00:00Z' FROM contacts c"
+        " WHERE c.contact_id = notices.contact_id AND c.email = 'art@acme.example'"
+    )
+    when = [None, "2027-01-03T10:00:00Z"]
+
+    brief = cli("account", "brief", "acme", "--json").items
+    assert [item["acknowledged_at"] for item in brief] == when
+    people = cli("account", "show", "acme", "--json").json
+    assert [contact["acknowledged_at"] for contact in people["contacts"]] == when
+    assert "answered: 1" in cli("account", "show", "acme").stdout
+    listed = cli("notice", "list", "--account", "acme", "--json").items
+    assert sorted(i["acknowledged_at"] or "" for i in listed) == ["", "2027-01-03T10:00:00Z"]
+
+
+def test_brief_without_a_public_address_shows_the_path_and_says_what_to_set(
+    cli: CommandLine, campaign: Campaign
+) -> None:
+    campaign.remind()
+    shown = cli("account", "brief", "beta")
+
+    assert re.search(r" /brief/\d+\.[a-z2-7]{16}\n", shown.stdout)
+    assert "set ROLLOUT_PUBLIC_URL" in shown.complaint
+
+
+@pytest.mark.parametrize("option", [(), ("--renew",)])
+def test_brief_of_an_account_that_there_is_not_is_explained(
+    cli: CommandLine, campaign: Campaign, option: tuple[str, ...]
+) -> None:
+    before = digests(campaign.engine)
+    done = cli("account", "brief", "nobody", *option)
 
     assert done.code == 1
     assert "there is no account 'nobody'" in done.complaint

@@ -17,7 +17,8 @@ from tests.support.database import digests
 
 FIELDS = [
     *("notice_id", "account_id", "contact", "step", "state"),
-    *("due_at", "sent_at", "delivered_at", "resent_at", "reason"),
+    *("due_at", "sent_at", "delivered_at", "resent_at", "acknowledged_at"),
+    "reason",
 ]
 
 

@@ -82,11 +82,13 @@ def test_every_mail_states_account_keys_both_times_usage_and_what_to_do(
         assert "iOS and Android" in shown
         assert "Get access tokens" in shown
         assert "OAuth" in shown
-        assert "Forward this mail to your developer" in shown
+        assert "Forward this link to your developer" in shown
         assert "Reply to this mail" in shown
         assert ("in 30 days." in shown) is (template not in AFTER)
         assert ("python-requests/2.31.0 from 203.0.113.0/24" in shown) is (usage is Usage.IN_USE)
-        assert ("12,345 calls · about 412 a day · last call on" in shown) is (usage is Usage.IN_USE)
+        assert ("12,345 calls · about 412 a day · falling · last call on" in shown) is (
+            usage is Usage.IN_USE
+        )
         assert ("No calls seen" in shown) is (usage is Usage.UNUSED)
         assert ("We cannot see" in shown) is (usage is Usage.UNKNOWN)
     for link in ("https://developers.example.com/access-tokens", sample(template).guide_url):

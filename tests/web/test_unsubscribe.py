@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -12,11 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from starlette.applications import Starlette
 
-from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.adapters.screenshot import find_chromium, take_screenshot
 from rollout.bootstrap import Rollout, bootstrap
 from rollout.domain.errors import Unavailable
@@ -28,7 +23,8 @@ from tests.support.cast import NOW
 from tests.support.command_line import CommandLine
 from tests.support.database import digests
 from tests.support.html_page import Page
-from tests.support.smtp_server import Received, SmtpServer
+from tests.support.post import Post, Web
+from tests.support.smtp_server import SmtpServer
 from tests.templates.test_mail_quality import remote
 
 ANN, ART, BOB = "ann@acme.example", "art@acme.example", "bob@beta.example"
@@ -36,83 +32,6 @@ REMINDER, FINAL = NOW + timedelta(days=17), NOW + timedelta(days=43, hours=4)
 REASON = "its reader has switched optional notices off"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 OFF, ON = "Optional messages are off", "Optional messages are on"
-
-
-class Web:
-    """A client of the web service, in this process, without cookies."""
-
-    def __init__(self, app: Starlette) -> None:
-        self._app = app
-
-    def ask(self, method: str, url: str, **what: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="https://web") as client:
-                return await client.request(method, url, **what)
-
-        return asyncio.run(send())
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(
-    database_url: str, servers: EmbeddedServers, tmp_path: Path, server: SmtpServer
-) -> Settings:
-    return Settings(
-        database_url=database_url,
-        redis_url=servers.redis_url,
-        data_dir=tmp_path,
-        smtp_url=server.url,
-        public_url="https://rollout.example/x/",
-        pepper="k" * 32,
-    )
-
-
-@pytest.fixture
-def rollout(settings: Settings) -> Iterator[Rollout]:
-    with bootstrap(settings) as rollout:
-        yield rollout
-
-
-@pytest.fixture
-def web(rollout: Rollout) -> Web:
-    return Web(make_app(rollout))
-
-
-@pytest.fixture
-def post(rollout: Rollout, campaign: Campaign, server: SmtpServer) -> Post:
-    campaign.begin()
-    return Post(rollout, campaign, server)
-
-
-class Post:
-    """Lets everything happen up to an instant, and looks into the mailboxes."""
-
-    def __init__(self, rollout: Rollout, campaign: Campaign, server: SmtpServer) -> None:
-        self._rollout = rollout
-        self.scheduling = rollout.notices.scheduling
-        self.campaign = campaign
-        self._server = server
-
-    def work(self, at: Any = NOW) -> None:
-        self.campaign.at(at)
-        while self._rollout.notices.scheduling.sweep():
-            pass
-        while self._rollout.notices.delivery.sweep():
-            pass
-
-    def last(self, to: str) -> Received:
-        return [mail for mail in self._server.received if mail.recipient == to][-1]
-
-    def link(self, to: str) -> str:
-        """The path of the link in the last mail to somebody."""
-        url = str(self.last(to).message["List-Unsubscribe"]).strip("<>")
-        return url.removeprefix("https://rollout.example/x")
 
 
 def facts(campaign: Campaign) -> list[tuple[Any, ...]]:

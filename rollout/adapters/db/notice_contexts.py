@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -12,16 +13,17 @@ from sqlalchemy import Connection, Row, text
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
 from rollout.adapters.db.insiders import CUSTOMERS
-from rollout.domain.account_calendar import CalendarLinks
-from rollout.domain.notices import CALLERS_SEEN, Caller, NoticeContext, NoticeKey
+from rollout.domain.notices import CALLERS_SEEN, TREND_OF, Caller, NoticeContext, NoticeKey
+from rollout.domain.notices.links import MessageLinks
 from rollout.domain.plan import Deprecation
 from rollout.domain.usage import Coverage, judge_usage, most_used
 
 MAX_CALLERS = 10  # a message that lists more is not read
 
 PEOPLE = """
-SELECT n.notice_id, n.contact_id, n.required, n.deadline, n.schedule_version, e.enrollment_id,
-       e.deprecation, e.state, a.account_id, a.name AS account_name, a.calendar_version,
+SELECT n.notice_id, n.notice_id AS linked, n.contact_id, n.required, n.deadline,
+       n.schedule_version, e.enrollment_id, e.deprecation, e.state, a.account_id,
+       a.name AS account_name, a.calendar_version, a.brief_version,
        coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
        coalesce(c.locale, a.locale) AS locale, s.reason, b.deadline AS previous_deadline,
        w.hint AS webhook, d.reason AS webhook_reason
@@ -37,9 +39,10 @@ SELECT n.notice_id, n.contact_id, n.required, n.deadline, n.schedule_version, e.
 """
 # No person reads what a webhook is told: it is said as to the account.
 DELIVERIES = """
-SELECT d.delivery_id AS notice_id, 0 AS contact_id, false AS required, d.deadline,
+SELECT d.delivery_id AS notice_id, 0 AS linked, 0 AS contact_id, false AS required, d.deadline,
        e.enrollment_id, e.deprecation, a.account_id, a.name AS account_name, a.calendar_version,
-       '' AS recipient, a.timezone AS zone, a.locale, s.reason, b.deadline AS previous_deadline,
+       a.brief_version, '' AS recipient, a.timezone AS zone, a.locale, s.reason,
+       b.deadline AS previous_deadline,
        NULL AS webhook, NULL AS webhook_reason
   FROM webhook_deliveries d JOIN enrollments e USING (enrollment_id)
   JOIN accounts a USING (account_id)
@@ -50,10 +53,10 @@ SELECT d.delivery_id AS notice_id, 0 AS contact_id, false AS required, d.deadlin
  WHERE d.delivery_id = ANY(:ids)
 """
 FORESEEN = f"""
-SELECT c.contact_id AS notice_id, c.contact_id, false AS required,
+SELECT c.contact_id AS notice_id, 0 AS linked, c.contact_id, false AS required,
        CAST(:now AS timestamptz) AS deadline, CAST(NULL AS bigint) AS enrollment_id,
        :deprecation AS deprecation, a.account_id, a.name AS account_name, a.calendar_version,
-       coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
+       a.brief_version, coalesce(c.name, '') AS recipient, coalesce(c.timezone, a.timezone) AS zone,
        coalesce(c.locale, a.locale) AS locale, NULL AS reason,
        CAST(NULL AS timestamptz) AS previous_deadline, NULL AS webhook, NULL AS webhook_reason
   FROM accounts a JOIN contacts c USING (account_id)
@@ -66,16 +69,26 @@ SELECT k.account_id, k.hint, k.label, {OF_KEY}
  WHERE k.account_id = ANY(:accounts) AND k.kind = 'rest' AND k.status <> 'revoked'
  ORDER BY u.last_seen DESC NULLS LAST, k.key_id
 """
+# By source first, of which there are few: an account's sightings are counted by the hour.
 CALLERS = """
-SELECT account_id, name, network, networks, calls, last_seen FROM (
-  SELECT k.account_id, coalesce(s.integration, s.user_agent) AS name, min(s.network) AS network,
-         count(DISTINCT s.network) AS networks, sum(g.count) AS calls, max(g.last_at) AS last_seen,
-         row_number() OVER (PARTITION BY k.account_id ORDER BY sum(g.count) DESC) AS place
-    FROM keys k JOIN sightings g USING (key_id) JOIN named_sources s USING (source_id)
+WITH calls AS MATERIALIZED (
+  SELECT k.account_id, g.source_id, sum(g.count) AS calls, max(g.last_at) AS last_seen,
+         sum(g.count) FILTER (WHERE g.hour > :recent) AS recent,
+         sum(g.count) FILTER (WHERE g.hour > :before AND g.hour <= :recent) AS before
+    FROM keys k JOIN sightings g USING (key_id)
    WHERE k.account_id = ANY(:accounts) AND k.kind = 'rest'
-     AND g.hour > rollout_now() - CAST(:seen AS interval) - interval '1 hour'
-     AND g.last_at > rollout_now() - CAST(:seen AS interval)
-   GROUP BY k.account_id, coalesce(s.integration, s.user_agent)) ranked
+     AND g.hour > CAST(:since AS timestamptz) - interval '1 hour' AND g.last_at > :since
+   GROUP BY k.account_id, g.source_id
+), ranked AS (
+  SELECT c.account_id, coalesce(s.integration, s.user_agent) AS name, s.integration,
+         min(s.network) AS network, count(DISTINCT s.network) AS networks, sum(c.calls) AS calls,
+         max(c.last_seen) AS last_seen, coalesce(sum(c.recent), 0) AS recent,
+         coalesce(sum(c.before), 0) AS before,
+         row_number() OVER (PARTITION BY c.account_id ORDER BY sum(c.calls) DESC) AS place
+    FROM calls c JOIN named_sources s USING (source_id)
+   GROUP BY c.account_id, coalesce(s.integration, s.user_agent), s.integration)
+SELECT ranked.*, coalesce(i.migration_url, '') AS migration_url
+  FROM ranked LEFT JOIN integrations i USING (integration)
  WHERE place <= :most ORDER BY account_id, place
 """
 REFUSED = """
@@ -93,11 +106,11 @@ class NoticeContexts:
         self,
         connection: Connection,
         documents: Mapping[str, Deprecation],
-        calendar_links: CalendarLinks | None = None,
+        links: MessageLinks | None = None,
     ) -> None:
         self._connection = connection
         self._documents = documents
-        self._calendar_links = calendar_links
+        self._links = links
 
     def read(self, notice_ids: Sequence[int], now: datetime) -> dict[int, NoticeContext]:
         """Return the context of each notice."""
@@ -117,15 +130,19 @@ class NoticeContexts:
     def _contexts(self, people: Sequence[Row[Any]], now: datetime) -> dict[int, NoticeContext]:
         accounts = list({person.account_id for person in people})
         coverage = read_coverage(self._connection)
+        listening = {
+            name: _listening(coverage, self._documents[name].guards.usage_fresh, now)
+            for name in {person.deprecation for person in people}
+        }
         keys = _by(self._rows(KEYS, accounts=accounts), "account_id")
-        seen = {"most": MAX_CALLERS, "seen": CALLERS_SEEN}
-        callers = _by(self._rows(CALLERS, accounts=accounts, **seen), "account_id")
+        callers = _by(self._rows(CALLERS, accounts=accounts, **_spans(now)), "account_id")
         enrollments = [person.enrollment_id for person in people]
         refused = _by(self._rows(REFUSED, enrollments=enrollments), "enrollment_id")
         contexts = {}
         for person in people:
             document = self._documents[person.deprecation]
             shown = tuple(_key(row, document, coverage, now) for row in keys[person.account_id])
+            heard = listening[person.deprecation]
             contexts[person.notice_id] = NoticeContext(
                 recipient=person.recipient,
                 contact_id=person.contact_id,
@@ -134,10 +151,7 @@ class NoticeContexts:
                 account_name=person.account_name,
                 keys=shown,
                 usage=most_used(key.usage for key in shown),
-                callers=tuple(
-                    Caller(c.name, c.network, int(c.calls), c.last_seen.astimezone(UTC), c.networks)
-                    for c in callers[person.account_id]
-                ),
+                callers=tuple(_caller(row, heard) for row in callers[person.account_id]),
                 deadline=person.deadline.astimezone(UTC),
                 previous_deadline=person.previous_deadline,
                 reason=person.reason,
@@ -145,19 +159,22 @@ class NoticeContexts:
                 now=now,
                 zone=person.zone,
                 locale=person.locale,
-                title=document.title,
-                replacement_title=document.replacement.title,
-                replacement_url=document.replacement.url,
-                guide_url=document.guide_url,
-                calendar_url=self._calendar_url(person),
+                **_said_by(document),
                 webhook=person.webhook,
                 webhook_reason=person.webhook_reason,
+                calendar_url=self._calendar_url(person),
+                brief_url=self._brief_url(person),
             )
         return contexts
 
     def _calendar_url(self, person: Row[Any]) -> str | None:
-        links = self._calendar_links
+        links = self._links and self._links.calendar
         return links.url(person.account_id, person.calendar_version) if links else None
+
+    def _brief_url(self, person: Row[Any]) -> str | None:
+        """Return the link of a notice; None of what no person reads."""
+        links = self._links and self._links.brief
+        return links.url(person.linked, person.brief_version) if links and person.linked else None
 
     def _rows(self, statement: str, **values: Any) -> Sequence[Row[Any]]:
         return self._connection.execute(text(statement), values).all()
@@ -168,6 +185,52 @@ def _by(rows: Sequence[Row[Any]], column: str) -> dict[Any, list[Row[Any]]]:
     for row in rows:
         grouped[getattr(row, column)].append(row)
     return grouped
+
+
+def _said_by(document: Deprecation) -> dict[str, str]:
+    return {
+        "title": document.title,
+        "replacement_title": document.replacement.title,
+        "replacement_url": document.replacement.url,
+        "guide_url": document.guide_url,
+    }
+
+
+def _spans(now: datetime) -> dict[str, Any]:
+    """Return from when on calls count, by what for."""
+    recent = now - TREND_OF
+    since = now - CALLERS_SEEN
+    return {"recent": recent, "before": recent - TREND_OF, "since": since, "most": MAX_CALLERS}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """What the feeds have heard: how much of the time of callers, and whether all of a trend's."""
+
+    heard: timedelta
+    throughout: bool
+
+
+def _listening(coverage: Coverage, fresh: timedelta, now: datetime) -> _Listening:
+    return _Listening(
+        coverage.heard(now - CALLERS_SEEN, now, fresh),
+        coverage.spans(now - 2 * TREND_OF, now, fresh),
+    )
+
+
+def _caller(row: Row[Any], listening: _Listening) -> Caller:
+    return Caller(
+        row.name,
+        row.network,
+        int(row.calls),
+        row.last_seen.astimezone(UTC),
+        row.networks,
+        is_integration=row.integration is not None,
+        migration_url=row.migration_url,
+        listened=listening.heard,
+        recent=int(row.recent) if listening.throughout else None,
+        before=int(row.before) if listening.throughout else None,
+    )
 
 
 def _key(row: Row[Any], document: Deprecation, coverage: Coverage, now: datetime) -> NoticeKey:

@@ -24,7 +24,7 @@ from rollout.services.ports.notice_views import (
 NOTICES = """
 SELECT n.notice_id, e.account_id, c.email AS contact, n.step, n.state, n.due_at, n.sent_at,
        CASE WHEN n.bounced_at IS NULL THEN n.delivered_at END AS delivered_at, n.resent_at,
-       n.reason
+       n.acknowledged_at, n.reason
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
  WHERE {conditions} ORDER BY n.notice_id DESC LIMIT :limit
 """

@@ -15,9 +15,9 @@ from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.adapters.db.notice_contexts import NoticeContexts
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import SKIPPED
-from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, UNSUBSCRIBED, NoticeContext
 from rollout.domain.notices.delivery import Reach
+from rollout.domain.notices.links import MessageLinks
 from rollout.domain.plan import Step
 from rollout.domain.usage import History
 from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening, Stand
@@ -148,6 +148,14 @@ SELECT DISTINCT e.enrollment_id
    AND x.last_seen >= :since AND s.integration IS NOT NULL
 """
 
+UNACKNOWLEDGED = f"""
+SELECT e.enrollment_id, e.account_id FROM enrollments e
+ WHERE e.enrollment_id = ANY(:ids) AND NOT EXISTS (
+       SELECT 1 FROM notices n WHERE n.enrollment_id = e.enrollment_id
+          AND n.schedule_version = e.schedule_version AND n.acknowledged_at IS NOT NULL
+          AND n.{TO_CUSTOMERS})
+"""
+
 ZONES = """
 SELECT DISTINCT coalesce(c.timezone, a.timezone)
   FROM enrollments e JOIN accounts a USING (account_id) JOIN contacts c USING (account_id)
@@ -159,11 +167,11 @@ class SqlNotices:
     """Implements ``services.ports.notices`` on one connection."""
 
     def __init__(
-        self, connection: Connection, mail_domain: str, calendar_links: CalendarLinks | None = None
+        self, connection: Connection, mail_domain: str, links: MessageLinks | None = None
     ) -> None:
         self._connection = connection
         self._mail_domain = mail_domain  # the right-hand side of every Message-ID
-        self._calendar_links = calendar_links
+        self._links = links
 
     def claim_enrollments(self, limit: int) -> Sequence[DueEnrollment]:
         """Lock enrollments whose next step is due and whose cohort is not paused."""
@@ -218,6 +226,11 @@ class SqlNotices:
             },
         )
         return result.rowcount
+
+    def unacknowledged(self, enrollment_ids: Sequence[int]) -> Mapping[int, str]:
+        """Return those of whose present schedule nobody has acknowledged a message, and whose."""
+        rows = self._connection.execute(text(UNACKNOWLEDGED), {"ids": list(enrollment_ids)})
+        return {row.enrollment_id: row.account_id for row in rows}
 
     def advance(self, steps: Sequence[tuple[int, datetime | None]], told_until: datetime) -> None:
         """Note per enrollment when its next step is due, and that it is told until now."""
@@ -318,7 +331,7 @@ class SqlNotices:
         """Return what the templates may say, for each notice."""
         plan = SqlPlan(self._connection)
         documents = {name: plan.deprecation(name) for name in plan.names()}
-        contexts = NoticeContexts(self._connection, documents, self._calendar_links)
+        contexts = NoticeContexts(self._connection, documents, self._links)
         return contexts.read(notice_ids, now)
 
 

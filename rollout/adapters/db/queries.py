@@ -24,8 +24,10 @@ SELECT key_id, kind, status, label, u.count, u.last_seen FROM keys
   LEFT JOIN key_usage u USING (key_id) WHERE account_id = :account_id ORDER BY key_id
 """
 CONTACTS = """
-SELECT email, name, role, deliverability, unsubscribed_at FROM contacts
- WHERE account_id = :account_id ORDER BY email
+SELECT email, name, role, deliverability, unsubscribed_at,
+       (SELECT max(acknowledged_at) FROM notices n WHERE n.contact_id = contacts.contact_id)
+         AS acknowledged_at
+  FROM contacts WHERE account_id = :account_id ORDER BY email
 """
 ENROLLMENTS = f"""
 SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,

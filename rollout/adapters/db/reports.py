@@ -102,13 +102,14 @@ class SqlReports:
         """Note that an address is dead or complains, and skip what waits to be sent to it."""
         suppress(self._connection, contact_id, end)
 
-    def acknowledge(self, notice_id: int) -> None:
-        """Note that a person has answered; the first time counts."""
-        self._run(
-            "UPDATE notices SET acknowledged_at = coalesce(acknowledged_at, rollout_instant())"
-            " WHERE notice_id = :id",
+    def acknowledge(self, notice_id: int) -> bool:
+        """Note that a person has answered; say whether it is the first time, which counts."""
+        changed = self._run(
+            "UPDATE notices SET acknowledged_at = rollout_instant()"
+            " WHERE notice_id = :id AND acknowledged_at IS NULL",
             id=notice_id,
         )
+        return changed.rowcount > 0
 
     def _run(self, statement: str, **values: Any) -> CursorResult[Any]:
         return self._connection.execute(text(statement), values)

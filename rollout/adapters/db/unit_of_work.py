@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from rollout.adapters.db.account_calendar import SqlCalendars
 from rollout.adapters.db.alarms import SqlAlarms
 from rollout.adapters.db.audit import SqlAudit
+from rollout.adapters.db.briefs import SqlBriefs
 from rollout.adapters.db.callers import SqlCallers
 from rollout.adapters.db.clock import SqlClock
 from rollout.adapters.db.cutoff import SqlCutoff
@@ -32,8 +33,8 @@ from rollout.adapters.db.usage import SqlUsage
 from rollout.adapters.db.usage_questions import SqlUsageQuestions
 from rollout.adapters.db.webhook_outbox import SqlWebhookOutbox
 from rollout.adapters.db.webhooks import SqlWebhooks
-from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.errors import Unavailable
+from rollout.domain.notices.links import MessageLinks
 
 # Whatever the server may say because of its own state; the other errors are faults of ours.
 GAVE_UP = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError)
@@ -46,11 +47,11 @@ class SqlUnitOfWork:
         self,
         engine: Engine,
         mail_domain: str = "rollout.localhost",
-        calendar_links: CalendarLinks | None = None,
+        links: MessageLinks | None = None,
     ) -> None:
         self._engine = engine
         self._mail_domain = mail_domain
-        self._calendar_links = calendar_links
+        self._links = links
 
     def __enter__(self) -> Self:
         self._connection = connect(self._engine)
@@ -62,10 +63,11 @@ class SqlUnitOfWork:
         self.guards = SqlGuards(self._connection)
         self.ledger = SqlNoticeLedger(self._connection)
         self.sending = SqlSending(self._connection)
-        self.notices = SqlNotices(self._connection, self._mail_domain, self._calendar_links)
+        self.notices = SqlNotices(self._connection, self._mail_domain, self._links)
         self.notice_views = SqlNoticeViews(self._connection)
         self.reports = SqlReports(self._connection)
         self.calendars = SqlCalendars(self._connection)
+        self.briefs = SqlBriefs(self._connection)
         self.optional_mail = SqlOptionalMail(self._connection)
         self.webhooks = SqlWebhooks(self._connection)
         self.webhook_outbox = SqlWebhookOutbox(self._connection)

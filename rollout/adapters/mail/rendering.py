@@ -30,14 +30,18 @@ from rollout.adapters.mail.texts import Translator, install_texts
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext
+from rollout.domain.notices.brief import Brief
 from rollout.services.ports import Letter
 
 SUBJECT, TEXT, HTML = PARTS = ("subject.txt", "body.txt", "body.html")
 
 # The subject is rendered first; the bodies may name it, so that all three state the same fact.
 NAMES = frozenset(field.name for field in fields(NoticeContext)) | {
-    *("subject", "language", "direction", "letters", "unsubscribe_url")
+    *("subject", "language", "direction", "letters", "unsubscribe_url", "stopped")
 }
+# The page behind the link of a message.
+BRIEF = "_brief"
+BRIEF_NAMES = NAMES | {"state", "stopped_at", "acknowledged_at", "reply_to"}
 # What calendars say of a date is worded like notices, and by the same catalogues.
 CALENDAR = "_calendar"
 CHAT = "_chat"
@@ -136,6 +140,20 @@ class TemplateRenderer:
             html=self._render("_base/several.html", language, values, self._inliner.inline),
         )
 
+    def brief(self, brief: Brief) -> str:
+        """Return the page of a brief as HTML; raise ``BadInput`` as ``render`` does."""
+        language, standing = self._languages.of(brief.context.locale), brief.standing
+        values = _values(brief.context, language) | {
+            "state": standing.state,
+            "stopped": standing.state == "cut",
+            "stopped_at": standing.stopped_at or standing.deadline,
+            "acknowledged_at": standing.acknowledged_at,
+            "reply_to": one_line(brief.reply_to, _SUBJECT_LIMIT),
+        }
+        title = self._render(f"{BRIEF}/title.txt", language, values, str.strip)
+        values["subject"] = one_line(title, _SUBJECT_LIMIT, keep=ISOLATES)
+        return self._render(f"{BRIEF}/page.html", language, values, str)
+
     def describe(self, date: AccountDate) -> tuple[str, str]:
         """Return title and text of a date in a calendar; raise ``BadInput`` as ``render`` does."""
         language = self._languages.of(date.locale)
@@ -214,7 +232,8 @@ class TemplateRenderer:
 
 
 def _names(template: str) -> frozenset[str]:
-    return DATE_NAMES if template.startswith(f"{CALENDAR}/") else NAMES
+    folder = template.partition("/")[0]
+    return {CALENDAR: DATE_NAMES, BRIEF: BRIEF_NAMES}.get(folder, NAMES)
 
 
 def _values(
@@ -222,6 +241,8 @@ def _values(
 ) -> dict[str, Any]:
     """Return what a template may name: tamed, and in the reader's language."""
     values = tamed(context, rtl=language.direction == "rtl")
+    if isinstance(context, NoticeContext):
+        values["stopped"] = context.deadline <= context.now
     for name in ("title", "replacement_title"):
         if values.get(name):
             values[name] = language.texts.gettext(values[name])

@@ -22,6 +22,8 @@ _LIMITS = {
     "replacement_url": 2000,
     "guide_url": 2000,
     "calendar_url": 2000,
+    "brief_url": 2000,
+    "migration_url": 2000,
 }
 _FOREIGN = {
     *("recipient", "account_id", "account_name", "reason", "webhook", "webhook_reason"),

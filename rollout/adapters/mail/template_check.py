@@ -10,6 +10,7 @@ from itertools import product
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
+from rollout.domain.notices.brief import Brief, Standing
 from rollout.domain.notices.unsubscribe import NOBODY
 from rollout.domain.usage import Usage
 from rollout.services.ports import Letter, Renderer
@@ -38,12 +39,7 @@ def sample_context(
             NoticeKey("…77b1", "", Usage.UNUSED if in_use else usage, None),
         ),
         usage=usage,
-        callers=(
-            Caller("python-requests/2.31.0", "203.0.113.0/24", 12_345, called),
-            Caller("Zapier", "198.51.100.7", 1, called - timedelta(days=9), networks=3),
-        )
-        if in_use
-        else (),
+        callers=_sample_callers(called) if in_use else (),
         deadline=_DEADLINE,
         previous_deadline=_DEADLINE - timedelta(days=14),
         reason="Asked for by Acme: their release is two weeks late.",
@@ -58,7 +54,18 @@ def sample_context(
         calendar_url="https://rollout.example.com/calendar/YWNtZS0xMjM.c2l4dGVlbi1ieXRl.ics",
         webhook="https://hooks.acme.example/…9f3a",
         webhook_reason="503 Service Unavailable",
+        brief_url="https://rollout.example.com/brief/7.sixteenletterszz",
     )
+
+
+def _sample_callers(called: datetime) -> tuple[Caller, ...]:
+    own = Caller("python-requests/2.31.0", "203.0.113.0/24", 12_345, called, recent=9, before=21)
+    product = Caller(
+        *("Zapier", "198.51.100.7", 1, called - timedelta(days=9), 3),
+        is_integration=True,
+        migration_url="https://zapier.example/oauth",
+    )
+    return own, product
 
 
 def sample_date(state: str = "scheduled") -> AccountDate:
@@ -82,6 +89,35 @@ def sample_date(state: str = "scheduled") -> AccountDate:
     )
 
 
+def sample_brief(state: str = "scheduled", *, before: timedelta | None = None) -> Brief:
+    """Return the brief of the same account, ``before`` its deadline."""
+    sample = sample_context(before=before)
+    standing = Standing(
+        notice_id=NOBODY,
+        account_id=sample.account_id,
+        step="reminder",
+        links_version=1,
+        state=state,
+        deadline=sample.deadline,
+        stopped_at=sample.deadline if state == "cut" else None,
+        acknowledged_at=None,
+    )
+    return Brief(standing, sample, "help@platform.example")
+
+
+def sample_briefs() -> Iterator[Brief]:
+    """Yield samples that between them take every branch of the page."""
+    after = timedelta(days=-1)
+    plain = sample_brief()
+    yield from (plain, sample_brief("exempt"), sample_brief("cut", before=after))
+    yield sample_brief(before=after)  # held: the keys still work
+    yield replace(plain, standing=replace(plain.standing, acknowledged_at=plain.context.now))
+    nobody = replace(plain.context, callers=(), brief_url=None)
+    yield from (replace(plain, context=replace(nobody, usage=usage)) for usage in Usage)
+    one = replace(plain.context.callers[1], migration_url="")
+    yield replace(plain, context=replace(plain.context, callers=(one,)))
+
+
 def check_templates(renderer: Renderer) -> list[str]:
     """Return one sentence for each thing wrong with a template; none means that all can be sent."""
     try:
@@ -90,6 +126,7 @@ def check_templates(renderer: Renderer) -> list[str]:
         return [error.message]
     problems = [problem for name in sorted(names) for problem in _check(renderer, name, languages)]
     problems += _check_the_rest(renderer, languages)
+    problems += _check_brief(renderer, languages)
     return list(dict.fromkeys(problems))  # each once, though several samples may show it
 
 
@@ -119,6 +156,14 @@ def _check_the_rest(renderer: Renderer, languages: Sequence[str]) -> Iterator[st
             yield error.message
 
 
+def _check_brief(renderer: Renderer, languages: Sequence[str]) -> Iterator[str]:
+    for brief, locale in product(sample_briefs(), languages):
+        try:
+            renderer.brief(replace(brief, context=replace(brief.context, locale=locale)))
+        except BadInput as error:
+            yield error.message
+
+
 def sample_contexts() -> Iterator[NoticeContext]:
     """Yield samples that between them take every branch a template is likely to have."""
     for usage in Usage:
@@ -126,7 +171,7 @@ def sample_contexts() -> Iterator[NoticeContext]:
         yield sample_context(usage, before=timedelta(days=-1))
     yield replace(sample_context(), required=True)
     bare = replace(sample_context(), previous_deadline=None, reason=None, callers=())
-    yield replace(bare, calendar_url=None)
+    yield replace(bare, calendar_url=None, brief_url=None)
     yield replace(bare, account_name=HOSTILE, reason=HOSTILE, recipient=HOSTILE)
 
 

@@ -2,6 +2,8 @@
 
 timetable      when each step is due, and which of them is sent
 states         what a message says, and the states it goes through
+callers        who still calls, how often, and whether that grows
+brief          the page behind the link in a message, for whoever it is forwarded to
 ahead          which steps are still to come
 untold         whose date is near and not promised
 delivery       what comes back by mail, and what follows
@@ -14,14 +16,13 @@ guests         whom a test message may be sent to
 
 from __future__ import annotations
 
+from rollout.domain.notices.callers import CALLERS_SEEN, TREND_OF, Caller, Trend
 from rollout.domain.notices.states import (
     ADDRESS_DEAD,
     ARRIVED,
-    CALLERS_SEEN,
     COMPLAINED_OF,
     NOBODY_LEFT,
     UNSUBSCRIBED,
-    Caller,
     NoticeContext,
     NoticeKey,
     NoticeState,
@@ -34,10 +35,12 @@ __all__ = [
     "CALLERS_SEEN",
     "COMPLAINED_OF",
     "NOBODY_LEFT",
+    "TREND_OF",
     "UNSUBSCRIBED",
     "Caller",
     "NoticeContext",
     "NoticeKey",
     "NoticeState",
+    "Trend",
     "retry_delay",
 ]

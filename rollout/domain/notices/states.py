@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rollout.domain.notices.callers import Caller
 from rollout.domain.usage import Usage
 
 
@@ -47,25 +48,6 @@ class NoticeKey:
     last_seen: datetime | None
 
 
-CALLERS_SEEN = timedelta(days=30)  # how far back callers are looked for
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who still calls with the account's keys, by the evidence of the last 30 days."""
-
-    name: str  # of the integration, or what the program calls itself
-    network: str  # one of those that it calls from
-    count: int
-    last_seen: datetime
-    networks: int = 1
-
-    @property
-    def per_day(self) -> int:
-        """Calls on an average day, rounded."""
-        return round(self.count / CALLERS_SEEN.days)
-
-
 @dataclass(frozen=True, slots=True)
 class NoticeContext:
     """Everything a template may name. All instants are aware UTC; ``zone`` is the reader's."""
@@ -92,6 +74,7 @@ class NoticeContext:
     calendar_url: str | None  # of the calendar of the account, where our own address is known
     webhook: str | None  # the hint of the one that is off, where the message says so
     webhook_reason: str | None  # with what it failed last
+    brief_url: str | None  # of the page about this deprecation, to be forwarded; likewise
 
 
 def retry_delay(attempts: int) -> timedelta:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.notices import NoticeContext
+from rollout.domain.notices.brief import Brief
 from rollout.domain.notices.envelope import Envelope
 
 PEACE = timedelta(seconds=30)  # for a server that takes nothing now
@@ -51,6 +52,10 @@ class Renderer(Protocol):
 
     def short_test(self, locale: str) -> str:
         """Return what a chat is told to try it; raise ``BadInput`` as ``render`` does."""
+        ...
+
+    def brief(self, brief: Brief) -> str:
+        """Return the page of a brief as HTML; raise ``BadInput`` as ``render`` does."""
         ...
 
     def describe(self, date: AccountDate) -> tuple[str, str]:

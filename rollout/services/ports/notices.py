@@ -85,6 +85,13 @@ class NoticesRepository(Protocol):
         """
         ...
 
+    def unacknowledged(self, enrollment_ids: Sequence[int]) -> Mapping[int, str]:
+        """Return those of whose present schedule nobody has acknowledged a message, and whose.
+
+        An answer by mail counts, and so does the button of a brief.
+        """
+        ...
+
     def advance(self, steps: Sequence[tuple[int, datetime | None]], told_until: datetime) -> None:
         """Note per enrollment when its next step is due, and that it is told until now."""
         ...

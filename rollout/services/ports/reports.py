@@ -55,6 +55,6 @@ class ReportsRepository(Protocol):
         """
         ...
 
-    def acknowledge(self, notice_id: int) -> None:
-        """Note that a person has answered; the first time counts."""
+    def acknowledge(self, notice_id: int) -> bool:
+        """Note that a person has answered; say whether it is the first time, which counts."""
         ...

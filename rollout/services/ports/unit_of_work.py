@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from rollout.services.ports.account_calendar import CalendarRepository
 from rollout.services.ports.alarms import AlarmsRepository
 from rollout.services.ports.audit import AuditRepository
+from rollout.services.ports.briefs import BriefRepository
 from rollout.services.ports.callers import CallerRepository
 from rollout.services.ports.clock import ClockRepository
 from rollout.services.ports.cutoff import CutoffRepository
@@ -65,6 +66,9 @@ class UnitOfWork(Protocol):
 
     @property
     def calendars(self) -> CalendarRepository: ...
+
+    @property
+    def briefs(self) -> BriefRepository: ...
 
     @property
     def optional_mail(self) -> OptionalMailRepository: ...

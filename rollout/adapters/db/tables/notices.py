@@ -52,7 +52,7 @@ notices = Table(
     Column("delivered_at", instant),
     # A bounce may come after a message had counted as delivered: then both are set.
     Column("bounced_at", instant),
-    Column("acknowledged_at", instant),  # a person has answered
+    Column("acknowledged_at", instant),  # a person has answered, or takes care
     Column("resent_at", instant),  # uncertain, and so due once more: it may arrive twice
     UniqueConstraint("enrollment_id", "contact_id", "step", "schedule_version"),
     CheckConstraint(

@@ -1,0 +1,35 @@
+"""``/brief/…``: what stops and what to do, for whoever was given the link; answered by a button.
+
+Scanners follow each link in a mail, so GET changes nothing. They press no button of a page.
+"""
+
+from __future__ import annotations
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+
+from rollout.bootstrap import Rollout
+from rollout.domain.errors import RolloutError
+from rollout.web.pages import HEADERS, Pages, read_form
+
+
+class BriefDoor:
+    """The handler."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._briefs = rollout.notices.briefs
+        self._pages = Pages(rollout.settings.templates)
+
+    async def answer(self, request: Request) -> Response:
+        """Show the page (GET, HEAD), or note that somebody takes care (its own button's POST)."""
+        token = request.path_params["token"]
+        try:
+            pressed = request.method == "POST" and "acknowledge" in await read_form(request)
+            do = self._briefs.acknowledge if pressed else self._briefs.read
+            page = await anyio.to_thread.run_sync(do, token)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except RolloutError:
+            return self._pages.later()
+        return self._pages.nowhere() if page is None else HTMLResponse(page, headers=HEADERS)
