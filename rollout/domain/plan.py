@@ -73,6 +73,7 @@ class Step:
     resend: bool  # once more, where nobody knows whether it arrived
     to: tuple[str, ...] = ()  # roles of contacts; none: everybody
     max_late: timedelta | None = None  # a step that is sent later than this is skipped
+    escalate: bool = False  # to everybody, where nobody has acknowledged a message of this date
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,11 @@ def test_a_step_may_have_several_conditions_roles_and_a_limit_to_its_lateness() 
     assert read(with_step("to: developer")).reminders[1].to == ("developer",)
 
 
+def test_a_step_may_go_to_everybody_where_nobody_reacts() -> None:
+    steps = read(with_step("to: developer, escalate: unacknowledged")).reminders
+    assert [step.escalate for step in steps[:2]] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -88,6 +93,8 @@ def test_a_step_may_have_several_conditions_roles_and_a_limit_to_its_lateness() 
         (with_notices("{our: 1}"), "unknown name"),
         (with_step("only: []"), "at least 1 must be listed"),
         (with_step("only: [in_use, refused_since_cutoff]"), "nothing is refused before the cutoff"),
+        (with_step("escalate: unacknowledged"), "a step without `to` is for everybody already"),
+        (with_step("to: developer, escalate: bounced"), "unknown word `bounced`"),
         (with_step("max_late: 5d, required: true"), "a required step is sent however late it is"),
         (PLAN.replace("after: 0d", "after: 0d, max_late: 1d"), "a step at the deadline takes no"),
     ],

@@ -1,4 +1,4 @@
-"""Where those for whom a step is meant cannot be told, the others of the account are."""
+"""Where those for whom a step is meant cannot be told, or nobody reacts, the others are told."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ DEADLINE = datetime(2027, 2, 16, 16, 0, tzinfo=UTC)
 REMINDER = DEADLINE - 30 * DAY
 ANN, ART = "ann@acme.example", "art@acme.example"  # an admin, and a developer
 TO_DEVELOPERS = PLAN.replace("before: 30d}", "before: 30d, to: developer}")
+UNACKNOWLEDGED = TO_DEVELOPERS.replace("developer}", "developer, escalate: unacknowledged}")
 
 
 def states(campaign: Campaign) -> dict[str, str]:
@@ -105,3 +106,68 @@ def test_who_has_switched_off_what_is_optional_stands_in_only_for_what_is_not(
     campaign.work(REMINDER)
 
     assert states(campaign) == ({ART: "bounced", ANN: "sent"} if required else {ART: "bounced"})
+
+
+# -- where nobody reacts
+
+
+def acknowledge(campaign: Campaign, to: str) -> None:
+    campaign.run(
+        "UPDATE notices n SET acknowledged_at = rollout_now() FROM contacts c"
+        " WHERE c.contact_id = n.contact_id AND c.email = :to",
+        to=to,
+    )
+
+
+def escalated(campaign: Campaign) -> list[tuple[str, str, list[str]]]:
+    return [
+        (subject, reason, data["beyond"])
+        for subject, reason, data in campaign.rows(
+            "SELECT subject, reason, data FROM facts WHERE action = 'notice.escalated' ORDER BY seq"
+        )
+    ]
+
+
+def test_where_nobody_has_acknowledged_anything_a_step_that_asks_for_it_goes_to_everybody(
+    campaign: Campaign,
+) -> None:
+    campaign.begin(UNACKNOWLEDGED)
+    campaign.live(REMINDER)
+
+    assert states(campaign) == {ART: "sent", ANN: "sent"}
+    why = "nobody of the account has acknowledged a message about this date"
+    assert ("account:acme", why, ["developer"]) in escalated(campaign)
+
+
+@pytest.mark.parametrize("who", [ANN, ART])
+def test_where_anybody_of_the_account_has_it_goes_to_those_for_whom_it_is_meant(
+    campaign: Campaign, who: str
+) -> None:
+    campaign.begin(UNACKNOWLEDGED)
+    campaign.live(REMINDER - DAY)
+    acknowledge(campaign, who)
+    campaign.work(REMINDER)
+
+    assert states(campaign) == {ART: "sent"}
+    assert "account:acme" not in [subject for subject, *_ in escalated(campaign)]
+
+
+def test_what_was_acknowledged_of_a_date_that_has_moved_counts_no_more(campaign: Campaign) -> None:
+    campaign.begin(UNACKNOWLEDGED)
+    campaign.live(REMINDER - DAY)
+    acknowledge(campaign, ANN)
+    campaign.dates.extend("acme", to=14 * DAY, reason="late", operator="olga")
+    campaign.live(REMINDER + 14 * DAY)
+
+    assert states(campaign) == {ART: "sent", ANN: "sent"}
+
+
+def test_a_step_that_does_not_ask_for_it_or_is_not_sent_escalates_nothing(
+    campaign: Campaign,
+) -> None:
+    skipped = "before: 30d, to: developer, escalate: unacknowledged, only: has_integration}"
+    campaign.begin(PLAN.replace("before: 30d}", skipped))
+    campaign.live(REMINDER)
+    assert set(states(campaign)) == {ART}
+
+    assert escalated(campaign) == []

@@ -50,6 +50,7 @@ def _step(value: Value) -> Step:
     for field, problem in (
         ("only", _only_in_vain(fields["only"], offset)),
         ("max_late", _never_late(offset, required=fields["required"])),
+        ("escalate", None if fields["to"] else NOBODY_ELSE),
     ):
         if fields[field] and problem:
             raise (value.get(field) or value).unusable(problem)
@@ -68,6 +69,9 @@ def _leave_insiders_out(value: Value, step: Step) -> None:
     if INTERNAL in step.to:
         named = value.get("to") or value
         raise named.unusable(f"`{INTERNAL}` people are no customers: no step is for them")
+
+
+NOBODY_ELSE = "a step without `to` is for everybody already; name the roles, or take this away"
 
 
 def _only_in_vain(only: tuple[Only, ...], offset: timedelta) -> str | None:
@@ -122,4 +126,5 @@ STEP: Shape = {
     "if_uncertain": Field(one_of({"resend": True, "leave": False}), None),
     "to": Field(_one_or_more(identifier), ()),
     "max_late": Field(some_duration, None),
+    "escalate": Field(one_of({"unacknowledged": True}), default=False),
 }

@@ -1,16 +1,19 @@
-"""Whom to tell instead, where a message cannot be delivered."""
+"""Whom else to tell, where a message cannot be delivered, or nobody says that it was read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import NOBODY_LEFT
 from rollout.domain.notices.delivery import unreachable
 from rollout.services.ports import UnitOfWork
 from rollout.services.ports.notice_ledger import Leased
+from rollout.services.ports.notices import NewNotice
 from rollout.services.ports.reports import ReportedNotice
 
+UNACKNOWLEDGED = "nobody of the account has acknowledged a message about this date"
 WHY = "nobody for whom it was meant can be told"
 
 
@@ -50,3 +53,22 @@ def tell_insiders(uow: UnitOfWork, enrollment_ids: Collection[int]) -> None:
     ]
     if facts:
         uow.audit.append(facts)
+
+
+def escalate_unacknowledged(uow: UnitOfWork, notices: Sequence[NewNotice]) -> list[NewNotice]:
+    """Send to everybody the steps that ask for it, of accounts where nobody reacts."""
+    asking = [n for n in notices if n.step.escalate and n.skipped is None]
+    if not asking:
+        return list(notices)
+    silent = uow.notices.unacknowledged([n.enrollment_id for n in asking])
+    wider = {
+        n: replace(n, step=replace(n.step, to=())) for n in asking if n.enrollment_id in silent
+    }
+    if wider:
+        uow.audit.append([_for_everybody(n, silent[n.enrollment_id]) for n in wider])
+    return [wider.get(notice, notice) for notice in notices]
+
+
+def _for_everybody(notice: NewNotice, account_id: str) -> Fact:
+    data = {"step": notice.step.name, "beyond": list(notice.step.to)}
+    return Fact(ROLLOUT, "notice.escalated", f"account:{account_id}", UNACKNOWLEDGED, data)

@@ -11,7 +11,7 @@ from rollout.domain.cutoff import spoken
 from rollout.domain.notices.timetable import Choice, Due, Timetable, aftermath, choose, warnings
 from rollout.domain.plan import Deprecation, Only
 from rollout.domain.usage import Coverage, History, Usage, judge_usage, most_used
-from rollout.services.notices.escalation import tell_insiders
+from rollout.services.notices.escalation import escalate_unacknowledged, tell_insiders
 from rollout.services.notices.reading_hours import when_open
 from rollout.services.plan.dates import postpone
 from rollout.services.plan.holidays import HolidayFinder
@@ -85,6 +85,7 @@ class _Batch:
 
     def write(self, uow: UnitOfWork, document: Deprecation, now: datetime) -> None:
         """Write the notices. Each stands for the staler ones that still wait to be sent."""
+        self.new = escalate_unacknowledged(uow, self.new)
         sent: dict[str, list[int]] = {}
         for notice in self.new:
             if notice.skipped is None:
