@@ -195,6 +195,11 @@ class Settings:
         " `gmail.com=20/s example.org=600/min *=50/s`, `*` for each other one"
         " ([sending](sending.md#not-too-fast)); unset: as fast as they go",
     )
+    letters_days: float = _setting(
+        400.0,
+        "days for which letters are kept byte for byte; after that, only their digests are;"
+        " 0: for ever",
+    )
     recheck: float = _setting(30.0, "seconds between two judgements of an enrollment that is held")
     poll: float = _setting(5.0, "seconds between two polls of a worker that nobody rings")
     smtp_timeout: float = _setting(

@@ -11,12 +11,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address as MailAddress
+from hashlib import sha256
 
 from rollout.adapters.mail.addresses import recipient
+from rollout.adapters.mail.message import compose
 from rollout.adapters.send_rates import LocalSendRates
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.alarms import Alert
-from rollout.domain.errors import Unavailable
+from rollout.domain.errors import NotFound, Unavailable
 from rollout.domain.gateway import Record
 from rollout.domain.notices import NoticeContext
 from rollout.domain.notices.brief import Brief
@@ -25,15 +28,19 @@ from rollout.domain.webhooks.addresses import Address
 from rollout.domain.webhooks.attempts import Answer
 from rollout.services.ports import (
     Letter,
+    Mail,
     MailSession,
     Outcome,
     Receipt,
+    Source,
     StreamEntry,
     Sync,
+    TemplateVersion,
     UseBatch,
 )
 from rollout.services.ports.alarms import Told
 
+US = MailAddress(addr_spec="rollout@platform.example")
 ACCEPTED = Receipt(Outcome.ACCEPTED, "250 2.0.0 Queued")
 THROTTLED = Receipt(
     Outcome.TEMPORARY, "RCPT: 451 4.7.650 You have been temporarily rate limited", throttled=True
@@ -65,6 +72,8 @@ class FakeMailer:
     def __init__(self) -> None:
         self.sent: list[Sent] = []
         self.attempts: list[str] = []  # addresses, in order
+        self.mails: list[bytes] = []  # of each that was sent, or may have been
+        self._composed: dict[bytes, tuple[str, Letter]] = {}
         self._planned: defaultdict[str, deque[Receipt]] = defaultdict(deque)
 
     def plan(self, to: str, *receipts: Receipt) -> None:
@@ -80,18 +89,31 @@ class FakeMailer:
         """Open a session."""
         yield self
 
-    def send(
+    def compose(
         self, *, to: str, message_id: str, letter: Letter, envelope: Envelope | None = None
-    ) -> Receipt:
-        """Keep the letter if the attempt ends accepted."""
-        self.attempts.append(to)
+    ) -> Mail | Receipt:
+        """Write a letter out, never twice the same."""
         try:
-            recipient(to)
+            address = recipient(to)
         except ValueError as error:
+            self.attempts.append(to)
             return Receipt(Outcome.REFUSED, str(error), recipient_refused=True)
+        date = datetime.fromtimestamp(len(self._composed), UTC)
+        data = compose(
+            letter, sender=US, reply_to=None, to=address, message_id=message_id, date=date
+        )
+        self._composed[data] = message_id, letter
+        return Mail(to, data, envelope)
+
+    def send(self, mail: Mail) -> Receipt:
+        """Keep the letter if the attempt ends accepted."""
+        to = mail.to
+        self.attempts.append(to)
         receipt = self._planned[to].popleft() if self._planned[to] else ACCEPTED
+        if receipt.outcome in (Outcome.ACCEPTED, Outcome.UNCERTAIN):
+            self.mails.append(mail.data)
         if receipt.outcome is Outcome.ACCEPTED:
-            self.sent.append(Sent(to, message_id, letter, envelope))
+            self.sent.append(Sent(to, *self._composed[mail.data], mail.envelope))
         return receipt
 
 
@@ -121,6 +143,9 @@ class FakeRenderer:
     def __init__(self, *templates: str) -> None:
         self._templates = frozenset(templates)
 
+    def refresh(self) -> None:
+        """Do nothing: nothing changes."""
+
     def templates(self) -> frozenset[str]:
         """Return the names given at the start."""
         return self._templates
@@ -132,7 +157,20 @@ class FakeRenderer:
     def render(self, template: str, context: NoticeContext) -> Letter:
         """Return the line as subject, text and HTML."""
         line = f"{template} for {context.account_id} until {context.deadline.isoformat()}"
-        return Letter(line, line, f"<p>{line}</p>")
+        return Letter(line, line, f"<p>{line}</p>", version=self.version(template, context.locale))
+
+    def specimen(self, template: str, locale: str) -> Letter:
+        """Return a line that is for nobody."""
+        line = f"{template} for nobody"
+        return Letter(line, line, f"<p>{line}</p>", version=self.version(template, locale))
+
+    def source(self, name: str) -> Source:
+        """Say that there is none."""
+        raise NotFound(f"there is no text {name!r}")
+
+    def version(self, template: str, locale: str) -> TemplateVersion:  # noqa: ARG002
+        """Return one for each template."""
+        return TemplateVersion(template, "en", {}, sha256(template.encode()).digest())
 
     def together(self, letters: Sequence[Letter], locale: str) -> Letter:  # noqa: ARG002
         """Return their lines, one after the other."""

@@ -31,10 +31,16 @@ def trip(rollout: Rollout) -> int:
     return rollout.notices.breaker.trip()
 
 
+def forget(rollout: Rollout) -> int:
+    """Drop the bytes of letters that need not be kept."""
+    return rollout.notices.kept.drop_old()
+
+
 SWEEPS = (
     Sweep(name="rollout.notices.schedule", every=1, run=schedule),
     Sweep(name="rollout.notices.deliver", every=1, run=deliver, at_once=8),
     Sweep(name="rollout.notices.confirm", every=1, run=confirm),
     Sweep(name="rollout.notices.reap", every=10, run=reap),
     Sweep(name="rollout.notices.trip", every=5, run=trip),
+    Sweep(name="rollout.notices.forget", every=3600, run=forget),
 )

@@ -22,6 +22,7 @@ class CalendarFile:
 
     def write(self, calendar: AccountCalendar) -> bytes:
         """Return the file: the same bytes for the same dates."""
+        self._renderer.refresh()
         file = Calendar()
         file.add("version", "2.0")
         file.add("prodid", "-//Rollout//Dates of an account//EN")

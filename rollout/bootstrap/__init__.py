@@ -22,12 +22,19 @@ from rollout.adapters.deprecation_file import read_deprecation
 from rollout.adapters.enforcers.verdict_store import ValkeyVerdictStore
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.locales import canonical_locale
+from rollout.adapters.mail.sources import Database, Texts
 from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.pepper import load_pepper
 from rollout.adapters.send_rates import ValkeySendRates
 from rollout.adapters.signatures import load_signatures
 from rollout.adapters.usage_stream import ValkeyUsageStream
-from rollout.bootstrap.notices import Notices, template_renderer, unit_of_work, wire_notices
+from rollout.bootstrap.notices import (
+    Notices,
+    letter_texts,
+    template_renderer,
+    unit_of_work,
+    wire_notices,
+)
 from rollout.bootstrap.servers import (
     impatient_valkey,
     require_plain_clock,
@@ -71,6 +78,7 @@ class Rollout:
     redis_url: str = field(repr=False)
     start: StartUnitOfWork
     renderer: Renderer
+    texts: Texts
     audit: Audit
     inventory: Inventory
     usage: UsageService
@@ -121,7 +129,7 @@ def _wire(
 ) -> Rollout:
     clock, pepper = SystemClock(), load_pepper(settings.pepper, settings.data_dir)
     start = unit_of_work(settings, engine, pepper)
-    renderer = template_renderer(settings, pepper)
+    renderer = template_renderer(settings, pepper, Database(start))
     return Rollout(
         settings=settings,
         clock=clock,
@@ -130,6 +138,7 @@ def _wire(
         redis_url=redis_url,
         start=start,
         renderer=renderer,
+        texts=letter_texts(settings, start),
         audit=Audit(start),
         inventory=Inventory(start, pepper=pepper, canonical_locale=canonical_locale),
         usage=UsageService(start),

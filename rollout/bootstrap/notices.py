@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
@@ -20,6 +21,8 @@ from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.mail.smtp_url import SmtpServer, parse_smtp_urls
+from rollout.adapters.mail.sources import DATABASE, Database, Fixed, Layer, Texts, layers
+from rollout.adapters.mail.template_check import check_templates
 from rollout.adapters.resources import templates_dir
 from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelopes
@@ -29,11 +32,13 @@ from rollout.services.account_calendar import AccountCalendars
 from rollout.services.notices.breaker import NoticeBreaker
 from rollout.services.notices.briefs import Briefs
 from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.keeping import KeptLetters
 from rollout.services.notices.overview import NoticeOverview
 from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.preview import NoticePreview
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
+from rollout.services.notices.templates import Templates
 from rollout.services.notices.trial import NoticeTrial
 from rollout.services.notices.unsubscribing import Unsubscribing
 from rollout.services.ports import Mailer, Renderer, StartUnitOfWork
@@ -55,6 +60,8 @@ class Notices:
     trial: NoticeTrial
     calendars: AccountCalendars
     briefs: Briefs
+    kept: KeptLetters
+    templates: Templates
 
 
 def wire_notices(
@@ -90,6 +97,8 @@ def wire_notices(
         trial=NoticeTrial(start, preview, mailer, guests, _mail_domain(settings)),
         calendars=AccountCalendars(start, links.calendar, CalendarFile(renderer)),
         briefs=Briefs(start, links.brief, renderer, _reply_to(settings)),
+        kept=KeptLetters(start, timedelta(days=settings.letters_days) or None),
+        templates=Templates(start, renderer, _trying(settings, pepper), check_templates),
     )
 
 
@@ -99,15 +108,27 @@ def unit_of_work(settings: Settings, engine: Engine, pepper: bytes) -> StartUnit
     return lambda: SqlUnitOfWork(engine, _mail_domain(settings), links)
 
 
-def template_renderer(settings: Settings, pepper: bytes) -> TemplateRenderer:
+def template_renderer(settings: Settings, pepper: bytes, database: Layer) -> TemplateRenderer:
     """Return the renderer of letters; they say where to unsubscribe if there is such a place."""
-    folder = templates_dir() / "notices"
+    folder, own = templates_dir() / "notices", settings.templates
     if settings.public_url is None:
-        return TemplateRenderer(folder, settings.templates)
+        return TemplateRenderer(folder, own, database=database)
     address, tokens = settings.public_url.rstrip("/"), UnsubscribeTokens(pepper)
-    return TemplateRenderer(
-        folder, settings.templates, lambda contact: f"{address}/unsubscribe/{tokens.of(contact)}"
-    )
+
+    def unsubscribe_url(contact_id: int) -> str:
+        return f"{address}/unsubscribe/{tokens.of(contact_id)}"
+
+    return TemplateRenderer(folder, own, unsubscribe_url, database=database)
+
+
+def _trying(settings: Settings, pepper: bytes) -> Callable[[Mapping[str, str]], Renderer]:
+    """Return what makes a renderer as it would be with some texts in the database."""
+    return lambda texts: template_renderer(settings, pepper, Fixed(DATABASE, texts))
+
+
+def letter_texts(settings: Settings, start: StartUnitOfWork) -> Texts:
+    """Return the texts of letters, for pages that say things in the same words."""
+    return Texts(layers(templates_dir() / "notices", settings.templates, Database(start)))
 
 
 def _reply_to(settings: Settings) -> str:

@@ -24,8 +24,10 @@ from rollout.cli.mail_reports import list_reports, show_report
 from rollout.cli.notice import notice
 from rollout.cli.notice_overview import list_untold, show_summary
 from rollout.cli.notice_sending import pause_sending, resume_sending
+from rollout.cli.notice_show import show_notice
 from rollout.cli.output import print_error
 from rollout.cli.processes import clock, migrate, up, worker
+from rollout.cli.template import template
 from rollout.cli.usage import usage
 from rollout.cli.webhook import webhook
 from rollout.cli.wording import PlainWords
@@ -52,9 +54,11 @@ notice.command("summary")(show_summary)
 notice.command("untold")(list_untold)
 notice.command("pause")(pause_sending)
 notice.command("resume")(resume_sending)
+notice.command("show")(show_notice)
 notice.command("reports")(list_reports)
 notice.command("report")(show_report)
 app.add_typer(webhook, name="webhook")
+app.add_typer(template, name="template")
 app.add_typer(usage)
 app.add_typer(feed, name="feed")
 app.add_typer(audit, name="audit")

@@ -20,9 +20,8 @@ from rollout.cli.options import (
     parse_cohort,
     parse_instant,
 )
-from rollout.cli.output import TABLE_ROWS, print_first, print_json, say
+from rollout.cli.output import TABLE_ROWS, print_first, print_json, say, write_file
 from rollout.cli.session import open_rollout
-from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeState
 from rollout.services.ports.notice_views import NoticeFilter
 
@@ -102,7 +101,7 @@ def preview(
         take = partial(take_screenshot, width=width, dark=dark, chromium=find_chromium(chromium))
         for number, (email, letter) in enumerate(letters, start=1):
             file = png if number == 1 else png.with_stem(f"{png.stem}-{number}")
-            _write(file, take(letter.html))
+            write_file(file, take(letter.html))
             say(f"{file}: to {email}")
     elif as_json:
         items = [
@@ -155,12 +154,3 @@ def send_test(
     say(f"To: {to}, as {sent.reader} would get it")
     say(f"Subject: {sent.subject}")
     say(f"The mail server answered: {sent.reply}")
-
-
-def _write(file: Path, picture: bytes) -> None:
-    try:
-        file.write_bytes(picture)
-    except OSError as error:
-        raise BadInput(
-            f"cannot write {file}: {error.strerror}", fix="name a file in a folder that exists"
-        ) from error

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rollout.domain.errors import BadRows, RolloutError
+from rollout.domain.errors import BadInput, BadRows, RolloutError
 
 PIPED_WIDTH = 240  # what is piped into a file or a pager must not be cut to 80 columns
 
@@ -114,6 +115,21 @@ def print_first(
         err.print(f"These are the {which} {TABLE_ROWS}; --limit shows more.")
 
 
+def print_pair(name: str, value: Any, width: int) -> None:
+    """Print a name of at most ``width`` characters, and what it stands for."""
+    out.print(f"[bold]{name.replace('_', ' '):<{width}}[/]  {escape(_cell(value))}", soft_wrap=True)
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """Write a file; raise ``BadInput`` where that cannot be done."""
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {file}: {error.strerror}", fix="name a file in a folder that exists"
+        ) from error
+
+
 def _cell(value: Any) -> str:
     """Write a value for people, to whom fractions of a second are noise."""
     return printable(value.replace(microsecond=0) if isinstance(value, datetime) else value)
@@ -140,7 +156,7 @@ def _print_blocks(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         for head, cell in zip(heads, row, strict=True):
             if cell:
-                out.print(f"[bold]{head:<{width}}[/]  {escape(cell)}", soft_wrap=True)
+                print_pair(head, cell, width)
         out.print()
 
 

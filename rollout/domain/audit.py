@@ -47,6 +47,7 @@ class FactFilter:
 
     subject: str | None = None
     account: str | None = None  # the account itself, and each of its keys
+    notice_id: int | None = None  # that the fact is about; give its account as well
     actor: str | None = None
     action: str | None = None
     since: datetime | None = None

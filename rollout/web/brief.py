@@ -19,7 +19,7 @@ class BriefDoor:
 
     def __init__(self, rollout: Rollout) -> None:
         self._briefs = rollout.notices.briefs
-        self._pages = Pages(rollout.settings.templates)
+        self._pages = Pages(rollout.texts)
 
     async def answer(self, request: Request) -> Response:
         """Show the page (GET, HEAD), or note that somebody takes care (its own button's POST)."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -13,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from rollout.adapters.mail.languages import SOURCE, Language, Languages
+from rollout.adapters.mail.sources import Sources, Texts
 from rollout.adapters.mail.texts import install_texts
 from rollout.adapters.resources import templates_dir
 
@@ -48,13 +47,21 @@ TRY_AGAIN = Trouble(
 class Pages:
     """Renders the pages of ``templates/web`` with the texts of the notices' catalogues."""
 
-    def __init__(self, overrides: Path | None = None) -> None:
-        """Take the operator's own folder, whose texts go before the shipped ones."""
-        shipped = templates_dir()
-        notices = shipped / "notices"
-        self._languages = Languages((notices,) if overrides is None else (overrides, notices))
-        self._loader = FileSystemLoader(shipped / "web")
-        self._environment = cache(self._make_environment)
+    def __init__(self, texts: Texts) -> None:
+        """Take the texts of the notices, in all their languages."""
+        self._texts = texts
+        self._read(Sources(()))
+        self._loader = FileSystemLoader(templates_dir() / "web")
+
+    def refresh(self) -> None:
+        """Take up what has changed in the texts since, unless the database is away."""
+        sources = self._texts.at_hand()
+        if sources is not self._languages.sources:
+            self._read(sources)
+
+    def _read(self, sources: Sources) -> None:
+        self._languages = Languages(sources)
+        self._environments: dict[str, Environment] = {}  # by the tag of their language
 
     def page(
         self, name: str, *, locale: str = SOURCE, status: int = 200, **values: Any
@@ -74,6 +81,11 @@ class Pages:
         answer = self.page("problem.html", status=503, problem=TRY_AGAIN)
         answer.headers["Retry-After"] = "60"
         return answer
+
+    def _environment(self, language: Language) -> Environment:
+        if language.tag not in self._environments:
+            self._environments[language.tag] = self._make_environment(language)
+        return self._environments[language.tag]
 
     def _make_environment(self, language: Language) -> Environment:
         environment = Environment(

@@ -24,7 +24,7 @@ class UnsubscribeDoor:
 
     def __init__(self, rollout: Rollout) -> None:
         self._unsubscribing = rollout.notices.unsubscribing
-        self._pages = Pages(rollout.settings.templates)
+        self._pages = Pages(rollout.texts)
 
     async def answer(self, request: Request) -> Response:
         """Show what is wanted (GET, HEAD), or switch it (POST); no redirect, as RFC 8058 asks."""
@@ -38,6 +38,7 @@ class UnsubscribeDoor:
             return self._pages.later()
 
     def _answer(self, token: str, *, wanted: bool | None) -> Response:
+        self._pages.refresh()
         if wanted is None:
             reader = self._unsubscribing.reader(token)
         else:

@@ -26,7 +26,7 @@ from rollout.domain.errors import BadInput
 from rollout.services.ports import Letter
 from rollout.settings import Settings
 from tests.support.dkim import tags, verify
-from tests.support.mailing import LETTER, StoppedClock, mailer
+from tests.support.mailing import LETTER, StoppedClock, hand_over, mailer
 from tests.support.smtp_server import Received, SmtpServer
 
 KEYS: dict[str, Any] = {
@@ -97,7 +97,7 @@ def signer(algorithm: str) -> DkimSigner:
 def arrived(algorithm: str, letter: Letter = UNSUBSCRIBE, to: str = "dev@a.example") -> Received:
     with SmtpServer() as server:
         with mailer(server.url, signer=signer(algorithm)).session() as session:
-            session.send(to=to, message_id="<1@platform.example>", letter=letter)
+            hand_over(session, to=to, message_id="<1@platform.example>", letter=letter)
         return server.wait_for(1)[0]
 
 
@@ -142,7 +142,7 @@ def test_what_arrives_is_verified_with_the_public_key(
 def arrived_unsigned(letter: Letter, to: str) -> Received:
     with SmtpServer() as server:
         with mailer(server.url).session() as session:
-            session.send(to=to, message_id="<1@platform.example>", letter=letter)
+            hand_over(session, to=to, message_id="<1@platform.example>", letter=letter)
         [received] = server.wait_for(1)
     assert received.message["DKIM-Signature"] is None
     return received

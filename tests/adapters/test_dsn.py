@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rollout.adapters.mail.dsn import recipient_parameters, xtext
 from rollout.domain.notices.envelope import Envelope
 from rollout.services.ports import Outcome
-from tests.support.mailing import LETTER, mailer
+from tests.support.mailing import LETTER, hand_over, mailer
 from tests.support.smtp_server import Phase, SmtpServer, say
 
 PATH = "bounces+7.abc@bounces.platform.example"
@@ -25,7 +25,9 @@ def addressed(
     with SmtpServer() as server:
         server.features += ["DSN"] if dsn else []
         with mailer(server.url).session() as session:
-            receipt = session.send(to=to, message_id="<1@x>", letter=LETTER, envelope=envelope)
+            receipt = hand_over(
+                session, to=to, message_id="<1@x>", letter=LETTER, envelope=envelope
+            )
         assert receipt.outcome is Outcome.ACCEPTED
         return [c for c in server.commands if c.startswith(("MAIL", "RCPT"))]
 
@@ -60,7 +62,7 @@ def test_a_server_that_is_asked_again_on_the_same_line_is_asked_alike() -> None:
         with mailer(server.url).session() as session:
             for number in (1, 2):
                 to = f"{number}@acme.example"
-                session.send(to=to, message_id="<1@x>", letter=LETTER, envelope=ENVELOPE)
+                hand_over(session, to=to, message_id="<1@x>", letter=LETTER, envelope=ENVELOPE)
         asked = [c for c in server.commands if c.startswith("RCPT")]
     assert [re.findall("ORCPT=(.*)", command) for command in asked] == [
         ["rfc822;1@acme.example"],
@@ -107,7 +109,7 @@ def test_a_server_that_does_not_understand_what_it_is_asked_says_nothing_of_the_
         server.features.append("DSN")
         server.plan(Phase.RCPT, say(reply))
         with mailer(server.url).session() as session:
-            receipt = session.send(
-                to="a@b.example", message_id="<1@x>", letter=LETTER, envelope=ENVELOPE
+            receipt = hand_over(
+                session, to="a@b.example", message_id="<1@x>", letter=LETTER, envelope=ENVELOPE
             )
     assert (receipt.outcome, receipt.recipient_refused) == (Outcome.REFUSED, False)

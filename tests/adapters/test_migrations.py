@@ -15,8 +15,10 @@ from tests.support.database import rows, run
 
 BACK_TO_0004 = """
 ALTER TABLE notices DROP COLUMN resend, DROP COLUMN resent_at, DROP COLUMN not_after,
-                    DROP COLUMN letter, DROP COLUMN webhook;
+                    DROP COLUMN letter, DROP COLUMN webhook, DROP COLUMN letter_ids,
+                    DROP COLUMN template_version;
 DROP TABLE webhook_deliveries, webhook_endpoints;
+DROP TABLE letters, template_changes, template_versions;
 DROP INDEX ix_contacts_address;
 DROP TABLE alarms, sending_pauses, sending_minutes;
 ALTER TABLE notices DROP COLUMN deprecation;

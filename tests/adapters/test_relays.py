@@ -9,7 +9,7 @@ import pytest
 from rollout.adapters.mail.relays import Relay, Relays
 from rollout.services.ports import MailSession, Outcome, Receipt
 from rollout.services.ports.mail import PEACE
-from tests.support.mailing import LETTER, HandSetClock, mailer
+from tests.support.mailing import LETTER, HandSetClock, hand_over, mailer
 from tests.support.processes import free_port
 from tests.support.smtp_server import ACCEPT_THEN_DIE, DROP, Act, Phase, SmtpServer, say
 
@@ -41,7 +41,8 @@ def relays(first: SmtpServer, second: SmtpServer, clock: HandSetClock) -> Relays
 
 def send(session: MailSession, *letters: int) -> Sequence[Receipt]:
     return [
-        session.send(to=f"{n}@acme.example", message_id=f"<{n}@x>", letter=LETTER) for n in letters
+        hand_over(session, to=f"{n}@acme.example", message_id=f"<{n}@x>", letter=LETTER)
+        for n in letters
     ]
 
 

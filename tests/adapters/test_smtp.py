@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rollout.adapters.mail.addresses import recipient
 from rollout.adapters.mail.message import compose
 from rollout.services.ports import Letter, Outcome, Receipt
-from tests.support.mailing import LETTER, StoppedClock, mailer, send_one, signed_in
+from tests.support.mailing import LETTER, StoppedClock, hand_over, mailer, send_one, signed_in
 from tests.support.smtp_server import ACCEPT_THEN_DIE, DROP, STALL, Act, Phase, SmtpServer, say
 
 BEFORE_THE_LETTER = [Phase.CONNECT, Phase.EHLO, Phase.AUTH]
@@ -52,8 +52,8 @@ def test_trouble_before_the_dot_is_not_the_letters_fault_and_the_next_one_goes_t
         server.plan(phase, act)
         patience = 1 if act is STALL else 10
         with mailer(signed_in(server), timeout=patience).session() as session:
-            first = session.send(to="a@acme.example", message_id="<1@x>", letter=LETTER)
-            second = session.send(to="b@acme.example", message_id="<2@x>", letter=LETTER)
+            first = hand_over(session, to="a@acme.example", message_id="<1@x>", letter=LETTER)
+            second = hand_over(session, to="b@acme.example", message_id="<2@x>", letter=LETTER)
         assert [r.recipient for r in server.received] == ["b@acme.example"]
     assert first.outcome is (Outcome.NO_LINE if phase in BEFORE_THE_LETTER else Outcome.TEMPORARY)
     # After a plain 4xx to the letter itself, the server takes others.
@@ -160,7 +160,9 @@ def test_the_patience_for_the_dot_does_not_leak_into_the_next_letter() -> None:
         server.plan(Phase.RSET, STALL)
         with mailer(server.url, timeout=1, final_timeout=3600).session() as session:
             for number in (1, 2):
-                receipt = session.send(to="a@b.example", message_id=f"<{number}@x>", letter=LETTER)
+                receipt = hand_over(
+                    session, to="a@b.example", message_id=f"<{number}@x>", letter=LETTER
+                )
                 assert receipt.outcome is Outcome.ACCEPTED
         assert server.connections == 2
 
@@ -170,7 +172,7 @@ def test_a_greylisted_letter_is_accepted_when_it_comes_again() -> None:
         server.plan(Phase.RCPT, say("450 4.7.1 Greylisted, come again"))
         with mailer(server.url).session() as session:
             receipts = [
-                session.send(to="dev@acme.example", message_id="<1@x>", letter=LETTER)
+                hand_over(session, to="dev@acme.example", message_id="<1@x>", letter=LETTER)
                 for _ in range(2)
             ]
         assert [r.outcome for r in receipts] == [Outcome.TEMPORARY, Outcome.ACCEPTED]
@@ -181,7 +183,7 @@ def test_one_line_serves_many_letters() -> None:
     with SmtpServer() as server:
         with mailer(server.url).session() as session:
             for number in range(5):
-                session.send(to="dev@acme.example", message_id=f"<{number}@x>", letter=LETTER)
+                hand_over(session, to="dev@acme.example", message_id=f"<{number}@x>", letter=LETTER)
         assert server.connections == 1
         assert server.commands[-1].upper() == "QUIT"
         assert len(server.received) == 5
@@ -191,8 +193,8 @@ def test_a_line_closed_while_idle_is_opened_again_without_losing_the_letter() ->
     with SmtpServer() as server:
         server.plan(Phase.RSET, say("421 4.4.2 Idle for too long"))
         with mailer(server.url).session() as session:
-            session.send(to="a@acme.example", message_id="<1@x>", letter=LETTER)
-            receipt = session.send(to="b@acme.example", message_id="<2@x>", letter=LETTER)
+            hand_over(session, to="a@acme.example", message_id="<1@x>", letter=LETTER)
+            receipt = hand_over(session, to="b@acme.example", message_id="<2@x>", letter=LETTER)
         assert receipt.outcome is Outcome.ACCEPTED
         assert server.connections == 2
         assert len(server.received) == 2
@@ -202,8 +204,8 @@ def test_a_reply_that_makes_no_sense_ends_the_line_so_that_replies_cannot_get_ou
     with SmtpServer() as server:
         server.plan(Phase.DATA, say("250 2.0.0 Ok"))
         with mailer(server.url).session() as session:
-            first = session.send(to="a@acme.example", message_id="<1@x>", letter=LETTER)
-            second = session.send(to="b@acme.example", message_id="<2@x>", letter=LETTER)
+            first = hand_over(session, to="a@acme.example", message_id="<1@x>", letter=LETTER)
+            second = hand_over(session, to="b@acme.example", message_id="<2@x>", letter=LETTER)
         assert server.connections == 2
     assert (first.outcome, second.outcome) == (Outcome.TEMPORARY, Outcome.ACCEPTED)
 
@@ -218,7 +220,9 @@ def test_sender_and_recipient_are_given_at_once_only_where_the_server_allows_it(
         server.plan(Phase.MAIL, say("250 2.1.0 Ok"), say("451 4.3.0 Later"))
         with mailer(server.url).session() as session:
             outcomes = [
-                session.send(to="a@acme.example", message_id=f"<{n}@x>", letter=LETTER).outcome
+                hand_over(
+                    session, to="a@acme.example", message_id=f"<{n}@x>", letter=LETTER
+                ).outcome
                 for n in range(3)
             ]
         verbs = [command.partition(" ")[0].upper() for command in server.commands]
@@ -232,7 +236,7 @@ def test_a_server_that_is_not_there_is_no_line() -> None:
     with SmtpServer() as server:
         url = server.url
     with mailer(url).session() as session:
-        receipt = session.send(to="dev@acme.example", message_id="<1@x>", letter=LETTER)
+        receipt = hand_over(session, to="dev@acme.example", message_id="<1@x>", letter=LETTER)
     assert receipt.outcome is Outcome.NO_LINE
     assert receipt.closing
     assert receipt.reply.startswith(f"no line to {url.removeprefix('smtp://')}: ")
@@ -287,7 +291,9 @@ def test_a_line_break_cannot_smuggle_a_header_in(where: str) -> None:
     message_id = hostile if where == "message_id" else "<1@x>"
     with SmtpServer() as server:
         with mailer(server.url).session() as session:
-            receipt = session.send(to="dev@acme.example", message_id=message_id, letter=letter)
+            receipt = hand_over(
+                session, to="dev@acme.example", message_id=message_id, letter=letter
+            )
         assert server.received == []
     assert receipt.outcome is Outcome.REFUSED
     assert not receipt.recipient_refused

@@ -20,7 +20,7 @@ from rollout.adapters.mail.relays import Relay, Relays
 from rollout.domain.notices.envelope import Envelope as NoticeEnvelope
 from rollout.services.ports import Letter, Mailer, Outcome, Receipt
 from rollout.testing import REFUSED, TEMPORARY, UNCERTAIN, FakeMailer, Sent
-from tests.support.mailing import StoppedClock
+from tests.support.mailing import StoppedClock, hand_over
 from tests.support.mailing import mailer as real_mailer
 from tests.support.processes import free_port
 
@@ -113,7 +113,7 @@ def send(post: Post, *addresses: str) -> list[Receipt]:
     """Send to each address in one session; the letters are numbered from 1."""
     with post.mailer.session() as session:
         return [
-            session.send(to=to, message_id=f"<{number}@platform.example>", letter=LETTER)
+            hand_over(session, to=to, message_id=f"<{number}@platform.example>", letter=LETTER)
             for number, to in enumerate(addresses, start=1)
         ]
 
@@ -127,7 +127,8 @@ def test_an_accepted_letter_has_arrived_as_it_was(post: Post) -> None:
 
 def test_a_letter_is_sent_from_the_return_path_where_one_is_given(post: Post) -> None:
     with post.mailer.session() as session:
-        session.send(
+        hand_over(
+            session,
             to="dev@acme.example",
             message_id="<1@platform.example>",
             letter=LETTER,

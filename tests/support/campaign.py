@@ -14,6 +14,7 @@ from rollout.adapters.deprecation_file import read_deprecation
 from rollout.adapters.holidays import holiday_finder
 from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.reports import read_mail
+from rollout.adapters.mail.sources import Database
 from rollout.adapters.mail.template_check import sample_contexts
 from rollout.adapters.resources import templates_dir
 from rollout.domain.notices.envelope import Envelopes
@@ -24,6 +25,7 @@ from rollout.services.cutoff.restore import CutoffRestore
 from rollout.services.cutoff.sweep import CutoffSweep, Sweep
 from rollout.services.notices.breaker import NoticeBreaker
 from rollout.services.notices.delivery import NoticeDelivery
+from rollout.services.notices.keeping import KeptLetters
 from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.reports import MailReports
 from rollout.services.notices.scheduling import NoticeScheduling
@@ -62,12 +64,13 @@ class Campaign:
         limits: MailRates | None = None,
     ) -> None:
         self.engine = engine
-        renderer = TemplateRenderer(templates_dir() / "notices", templates)
 
         def start() -> SqlUnitOfWork:
             return SqlUnitOfWork(engine)
 
         self.start = start
+        folder, database = templates_dir() / "notices", Database(start)
+        renderer = TemplateRenderer(folder, templates, database=database)
         wording = Wording(renderer, sample_contexts)
         self.plan = PlanDrafts(start, read_deprecation, holiday_finder, wording)
         self.dates = PlanDates(start, holiday_finder)
@@ -78,6 +81,7 @@ class Campaign:
         self.breaker = NoticeBreaker(start)
         self.alerts = FakeAlerts("pager")
         self.alarms = Alarms(start, self.alerts)
+        self.kept = KeptLetters(start, timedelta(days=400))
         self.reports = MailReports(start, read_mail, ENVELOPES)
         self.sweep = CutoffSweep(start, timedelta(seconds=30), holiday_finder)
         self.preview = CutoffPreview(start)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from rollout.adapters.mail.dkim import DkimSigner
 from rollout.adapters.mail.smtp import SmtpMailer
 from rollout.adapters.mail.smtp_url import parse_smtp_url
-from rollout.services.ports import Letter, Receipt
+from rollout.domain.notices.envelope import Envelope
+from rollout.services.ports import Letter, Mail, MailSession, Receipt
 from tests.support.smtp_server import SmtpServer
 
 LETTER = Letter("API keys of Müller stop working", "Grüße\n.\n.a dot first\n", "<p>Grüße</p>\n")
@@ -57,4 +58,17 @@ def send_one(
     server: SmtpServer, to: str = "dev@acme.example", letter: Letter = LETTER, **timeouts: float
 ) -> Receipt:
     with mailer(signed_in(server), **timeouts).session() as session:
-        return session.send(to=to, message_id="<1@platform.example>", letter=letter)
+        return hand_over(session, to=to, message_id="<1@platform.example>", letter=letter)
+
+
+def hand_over(
+    session: MailSession,
+    *,
+    to: str,
+    message_id: str,
+    letter: Letter,
+    envelope: Envelope | None = None,
+) -> Receipt:
+    """Write a letter out and send it, if it can be."""
+    mail = session.compose(to=to, message_id=message_id, letter=letter, envelope=envelope)
+    return session.send(mail) if isinstance(mail, Mail) else mail

@@ -13,6 +13,7 @@ from babel.messages.catalog import Catalog, Message
 
 from rollout.adapters.mail.languages import CATALOGUES, USUAL_TITLES, Languages, read_catalogue
 from rollout.adapters.mail.rendering import TemplateRenderer
+from rollout.adapters.mail.sources import Texts, layers
 from rollout.adapters.mail.template_check import sample_context
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext
@@ -36,7 +37,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     command = ["babel.messages.frontend", "--quiet", "extract", *options]
     written = ["--omit-header", "--no-location", "--no-wrap", "--output-file", str(extracted)]
     subprocess.run([sys.executable, "-m", *command, *written, "."], cwd=ROOT, check=True)
-    return read_catalogue(extracted)
+    return read_catalogue("en", extracted.read_text("utf-8"))
+
+
+def shipped(language: str) -> Catalog:
+    return read_catalogue(language, (FOLDER / CATALOGUES / f"{language}.po").read_text("utf-8"))
 
 
 def texts(message: Message) -> list[str]:
@@ -85,7 +90,7 @@ def test_the_source_catalogue_is_what_the_templates_say(source: Catalog) -> None
 def test_every_text_of_the_templates_is_translated_with_the_same_placeholders(
     source: Catalog, language: str
 ) -> None:
-    assert faults(source, read_catalogue(FOLDER / CATALOGUES / f"{language}.po")) == []
+    assert faults(source, shipped(language)) == []
 
 
 @pytest.mark.parametrize(
@@ -99,10 +104,9 @@ def test_every_text_of_the_templates_is_translated_with_the_same_placeholders(
     ],
 )
 def test_a_gap_or_a_mistake_in_a_catalogue_would_be_found(
-    source: Catalog, tmp_path: Path, edit: str, fault: str
+    source: Catalog, edit: str, fault: str
 ) -> None:
-    (tmp_path / "de.po").write_text(edit, encoding="utf-8")
-    assert fault in faults(source, read_catalogue(tmp_path / "de.po"))
+    assert fault in faults(source, read_catalogue("de", edit))
 
 
 # -- what a reader gets
@@ -275,7 +279,7 @@ def test_an_unusable_catalogue_is_named_with_its_line_and_the_way_out(
 def test_an_operators_text_goes_before_the_shipped_one_and_the_others_stay(tmp_path: Path) -> None:
     (tmp_path / CATALOGUES).mkdir()
     (tmp_path / CATALOGUES / "de.po").write_text('msgid "Account"\nmsgstr "Mandant"\n', "utf-8")
-    texts = Languages([tmp_path, FOLDER]).of("de_AT").texts
+    texts = Languages(Texts(layers(FOLDER, tmp_path, None)).now()).of("de_AT").texts
 
     assert texts.gettext("Account") == "Mandant"
     assert texts.gettext("What to do") == "Was zu tun ist"

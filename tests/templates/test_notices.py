@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from rollout.adapters.mail.rendering import PARTS, TemplateRenderer
+from rollout.adapters.mail.rendering import TemplateRenderer
 from rollout.adapters.mail.template_check import MOST_BYTES, check_templates, sample_context
+from rollout.adapters.mail.template_set import PARTS
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
 from rollout.domain.usage import Usage

@@ -26,6 +26,7 @@ NAMES = [
     "rollout.notices.confirm",
     "rollout.notices.deliver",
     "rollout.notices.reap",
+    "rollout.notices.forget",
     "rollout.notices.schedule",
     "rollout.notices.trip",
     "rollout.usage.collect",

@@ -43,6 +43,7 @@ FILTERS = {
         "f.subject = ANY(ARRAY['account:' || :account]"
         " || ARRAY(SELECT 'key:' || key_id FROM keys WHERE account_id = :account))"
     ),
+    "notice_id": "f.data @> jsonb_build_object('notice_id', CAST(:notice_id AS bigint))",
     "actor": "f.actor = :actor",
     "action": "f.action = :action",
     "since": "f.at >= :since",

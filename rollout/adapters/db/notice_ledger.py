@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from rollout.adapters.db.suppression import suppress
 from rollout.domain.notices import NoticeState
-from rollout.services.ports.notice_ledger import Ended, Leased, Reaped
+from rollout.services.ports.notice_ledger import NONE, Ended, Leased, Reaped
 
 PAUSED = """EXISTS (SELECT 1 FROM sending_pauses p
                 WHERE p.deprecation = {of}.deprecation AND p.closed_at IS NULL)"""
@@ -24,7 +24,7 @@ UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
 RETURNING n.notice_id, n.lease, n.enrollment_id, e.deprecation, e.account_id, n.step, n.template,
           n.required, n.resend, n.resent_at IS NOT NULL AS resent, c.email,
           coalesce(named.message_id, n.message_id) AS message_id, n.attempts, n.letter,
-          n.attempt_at
+          n.attempt_at, nextval('letters_letter_id_seq') AS letter_id
 """
 # Deprecation by deprecation: what is due in a paused one, and be it a million, is not even read.
 DUE = f"""
@@ -58,10 +58,14 @@ SELECT address, array_agg(at ORDER BY at) AS at FROM (
 
 # A warning is out of date once its schedule has moved or its account left; what follows the
 # cutoff is out of date once the key is back. A wish of its reader may be younger than the row.
+# An earlier letter is forgotten, unless nobody knows whether that one arrived.
 BEGIN = """
 UPDATE notices n SET state = 'sending', attempts = attempts + 1,
-       leased_until = rollout_instant() + :length
-  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS mine (notice_id, lease),
+       leased_until = rollout_instant() + :length,
+       letter_ids = CASE WHEN n.resent_at IS NOT NULL THEN n.letter_ids[1:1] END || mine.letter_id,
+       template_version = mine.version
+  FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[]), CAST(:letters AS bigint[]),
+              CAST(:versions AS int[])) AS mine (notice_id, lease, letter_id, version),
        enrollments e
  WHERE (n.notice_id, n.lease) = (mine.notice_id, mine.lease) AND n.state = 'leased'
    AND e.enrollment_id = n.enrollment_id AND e.schedule_version = n.schedule_version
@@ -113,7 +117,10 @@ UPDATE notices n SET lease = n.lease + 1, attempt_at = rollout_now(),
  WHERE n.notice_id = x.notice_id AND e.enrollment_id = n.enrollment_id
 RETURNING n.notice_id, e.account_id, n.step, n.state, n.reason,
           (SELECT message_id FROM notices named
-            WHERE named.notice_id = coalesce(n.letter, n.notice_id)) AS message_id
+            WHERE named.notice_id = coalesce(n.letter, n.notice_id)) AS message_id,
+          (SELECT digest FROM letters WHERE letter_id = n.letter_ids[cardinality(n.letter_ids)]),
+          (SELECT digest FROM template_versions WHERE version_id = n.template_version)
+            AS template_version
 """
 
 
@@ -155,9 +162,17 @@ class SqlNoticeLedger:
         which = {"addresses": list(addresses), "since": since}
         return {row.address: row.at for row in self._connection.execute(text(LETTERS_SINCE), which)}
 
-    def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
+    def begin(
+        self, letters: Sequence[Leased], length: timedelta, versions: Mapping[int, int] = NONE
+    ) -> frozenset[int]:
         """Mark as being sent; leave out those whose lease was lost or that are out of date."""
-        return self._update(BEGIN, letters, length=length)
+        return self._update(
+            BEGIN,
+            letters,
+            length=length,
+            letters=[notice.letter_id for notice in letters],
+            versions=[versions.get(notice.notice_id) for notice in letters],
+        )
 
     def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
         """Record how they ended; leave out those whose lease was lost meanwhile."""

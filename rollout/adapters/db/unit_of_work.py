@@ -22,6 +22,7 @@ from rollout.adapters.db.enforcement import SqlEnforcement
 from rollout.adapters.db.engine import connect
 from rollout.adapters.db.guards import SqlGuards
 from rollout.adapters.db.inventory import SqlInventory
+from rollout.adapters.db.letters import SqlLetters
 from rollout.adapters.db.notice_ledger import SqlNoticeLedger
 from rollout.adapters.db.notice_views import SqlNoticeViews
 from rollout.adapters.db.notices import SqlNotices
@@ -29,6 +30,7 @@ from rollout.adapters.db.optional_mail import SqlOptionalMail
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.reports import SqlReports
 from rollout.adapters.db.sending import SqlSending
+from rollout.adapters.db.templates import SqlTemplates
 from rollout.adapters.db.usage import SqlUsage
 from rollout.adapters.db.usage_questions import SqlUsageQuestions
 from rollout.adapters.db.webhook_outbox import SqlWebhookOutbox
@@ -65,6 +67,8 @@ class SqlUnitOfWork:
         self.sending = SqlSending(self._connection)
         self.notices = SqlNotices(self._connection, self._mail_domain, self._links)
         self.notice_views = SqlNoticeViews(self._connection)
+        self.letters = SqlLetters(self._connection)
+        self.templates = SqlTemplates(self._connection)
         self.reports = SqlReports(self._connection)
         self.calendars = SqlCalendars(self._connection)
         self.briefs = SqlBriefs(self._connection)

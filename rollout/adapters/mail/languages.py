@@ -6,11 +6,11 @@ is read as it is, so there is no compiled file that could be stale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from gettext import GNUTranslations, NullTranslations
-from io import BytesIO
-from pathlib import Path
+from io import BytesIO, StringIO
+from pathlib import PurePosixPath
 
 from babel import Locale
 from babel.messages.catalog import Catalog
@@ -18,6 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 
 from rollout.adapters.locales import canonical_locale
+from rollout.adapters.mail.sources import Sources
 from rollout.domain.errors import BadInput
 
 CATALOGUES = "_locale"
@@ -44,14 +45,14 @@ class Language:
     direction: str  # ltr or rtl
     formats: Locale  # of dates and numbers
     texts: NullTranslations
+    catalogues: tuple[str, ...]  # the locales that the texts are of, the nearest first
 
 
 class Languages:
     """Finds the language of a reader: ``de_AT``, else ``de``, else English."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        """Take the folders of templates, the one whose texts win first."""
-        self._folders = folders
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
         self._known: dict[str, Language] = {}
 
     def of(self, locale: str) -> Language:
@@ -62,22 +63,22 @@ class Languages:
 
     def names(self) -> list[str]:
         """Return the locales that there are texts for; raise ``BadInput`` for an unusable file."""
-        paths = [path for folder in self._folders for path in (folder / CATALOGUES).glob("*.po")]
-        for path in sorted(paths):
-            read_catalogue(path)
-        return sorted({path.stem for path in paths} | {SOURCE})
+        files = [file for file in map(PurePosixPath, self.sources.names()) if file.suffix == ".po"]
+        for file in sorted(files):
+            for source in self.sources.of(str(file)):
+                read_catalogue(file.stem, source.text)
+        return sorted({file.stem for file in files} | {SOURCE})
 
     def _find(self, locale: str) -> Language:
         locale = canonical_locale(locale) or SOURCE
         texts = NullTranslations()
-        chosen = SOURCE
-        for name in reversed(list(_chain(locale))):  # the farthest first: the nearest comes on top
-            for folder in reversed(self._folders):
-                path = folder / CATALOGUES / f"{name}.po"
-                if path.is_file():
-                    above = _read(path)
-                    above.add_fallback(texts)
-                    texts, chosen = above, name
+        catalogues = [n for n in _chain(locale) if self.sources.of(catalogue_name(n))]
+        for name in reversed(catalogues):  # the farthest first: the nearest comes on top
+            for source in reversed(self.sources.of(catalogue_name(name))):
+                above = _read(name, source.text)
+                above.add_fallback(texts)
+                texts = above
+        chosen = catalogues[0] if catalogues else SOURCE
         known = Locale.parse(chosen)
         # An Austrian reads German, with the dates of Austria.
         formats = locale if locale.split("_")[0] == known.language else chosen
@@ -86,7 +87,13 @@ class Languages:
             direction=known.text_direction,
             formats=Locale.parse(_FORMATS.get(formats, formats)),
             texts=texts,
+            catalogues=tuple(catalogues),
         )
+
+
+def catalogue_name(locale: str) -> str:
+    """Return the name of the file in which the texts of a locale are."""
+    return f"{CATALOGUES}/{locale}.po"
 
 
 def _chain(locale: str) -> Iterator[str]:
@@ -98,27 +105,26 @@ def _chain(locale: str) -> Iterator[str]:
         yield SOURCE
 
 
-def _read(path: Path) -> GNUTranslations:
-    catalogue = read_catalogue(path)
+def _read(locale: str, text: str) -> GNUTranslations:
+    catalogue = read_catalogue(locale, text)
     compiled = BytesIO()
     write_mo(compiled, catalogue)  # leaves out what is untranslated or marked as fuzzy
     compiled.seek(0)
     return GNUTranslations(compiled)
 
 
-def read_catalogue(path: Path) -> Catalog:
+def read_catalogue(locale: str, text: str) -> Catalog:
     """Read a ``.po`` file; raise ``BadInput`` that names the file and the line that is wrong."""
-    shown = f"{CATALOGUES}/{path.name}"
+    shown = catalogue_name(locale)
     fix = "correct the line, or remove the file: the texts are English then"
-    if canonical_locale(path.stem) != path.stem:
+    if canonical_locale(locale) != locale:
         raise BadInput(f"{shown} is named like no locale", fix="name it like de.po or pt_BR.po")
     try:
-        with path.open("rb") as lines:
-            catalogue = read_po(lines, Locale.parse(path.stem), abort_invalid=True)
+        catalogue = read_po(StringIO(text), Locale.parse(locale), abort_invalid=True)
         for message, errors in catalogue.check():
             raise BadInput(f"{shown}, line {message.lineno}: {errors[0]}", fix=fix)
     except PoFileError as error:
         raise BadInput(f"{shown}, line {error.lineno + 1}: {error}", fix=fix) from error
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise BadInput(f"{shown} cannot be read: {error}", fix=fix) from error
     return catalogue

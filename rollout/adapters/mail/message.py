@@ -9,7 +9,9 @@ from __future__ import annotations
 from binascii import b2a_qp
 from collections.abc import Mapping
 from datetime import datetime
+from email import message_from_bytes
 from email.headerregistry import Address
+from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from textwrap import wrap
@@ -59,6 +61,17 @@ def compose(
             b"\r\n--%s--\r\n" % _BOUNDARY,
         )
     )
+
+
+def read_back(data: bytes) -> Letter:
+    """Return the letter that a message says, with plain line ends."""
+    message = message_from_bytes(data, policy=SMTP)
+    assert isinstance(message, EmailMessage)  # noqa: S101 - that is what the policy makes
+    parts = (message.get_body((kind,)) for kind in ("plain", "html"))
+    text, html = (
+        str(part.get_content()).replace("\r\n", "\n") if part is not None else "" for part in parts
+    )
+    return Letter(str(message["Subject"] or ""), text, html)
 
 
 def _unsubscribe(url: str | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelope
-from rollout.services.ports import Letter, Mailer, MailSession, Outcome, Receipt
+from rollout.services.ports import Letter, Mail, Mailer, MailSession, Outcome, Receipt
 from rollout.services.ports.mail import PEACE
 
 
@@ -83,15 +83,18 @@ class _Session:
         self._relays = relays
         self._lines = lines
 
-    def send(
+    def compose(
         self, *, to: str, message_id: str, letter: Letter, envelope: Envelope | None = None
-    ) -> Receipt:
-        """Try once to hand a letter over, to the first server that hears of it."""
+    ) -> Mail | Receipt:
+        """Write a letter out: the same for whichever server takes it."""
+        line = next(iter(self._lines.values()))
+        return line.compose(to=to, message_id=message_id, letter=letter, envelope=envelope)
+
+    def send(self, mail: Mail) -> Receipt:
+        """Try once to hand a mail over, to the first server that hears of it."""
         deaf: dict[Relay, str] = {}
         while relay := self._relays.next(deaf):
-            receipt = self._lines[relay].send(
-                to=to, message_id=message_id, letter=letter, envelope=envelope
-            )
+            receipt = self._lines[relay].send(mail)
             others = self._relays.heard(relay, receipt)
             if receipt.outcome is not Outcome.NO_LINE:
                 said = f"{receipt.reply} ({relay.name})"

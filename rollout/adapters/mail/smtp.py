@@ -25,7 +25,7 @@ from rollout.adapters.mail.smtp_url import SmtpServer
 from rollout.adapters.mail.throttling import wants_less
 from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelope
-from rollout.services.ports import Letter, MailSession, Outcome, Receipt
+from rollout.services.ports import Letter, Mail, MailSession, Outcome, Receipt
 
 # What a server or a network can make smtplib raise. Its own exceptions are OSErrors; a broken
 # base64 challenge is a ValueError.
@@ -111,31 +111,35 @@ class _Session:
         self._office = office
         self._line: smtplib.SMTP | None = None
 
-    def send(
+    def compose(
         self, *, to: str, message_id: str, letter: Letter, envelope: Envelope | None = None
-    ) -> Receipt:
-        """Try once to hand a letter over."""
+    ) -> Mail | Receipt:
+        """Write a letter out, and sign it where we do."""
         try:
             address = recipient(to)
         except ValueError as error:
             return Receipt(Outcome.REFUSED, _shown(error), recipient_refused=True)
         try:
             data = self._compose(letter, address, message_id, envelope)
+            return Mail(address.addr_spec, data, envelope)
         except ValueError as error:
             return Receipt(Outcome.REFUSED, f"the letter cannot be written: {_shown(error)}")
+
+    def send(self, mail: Mail) -> Receipt:
+        """Try once to hand a mail over."""
         try:
             line = self._line or _connect(self._office)
             used = line is self._line
             self._line = line
-            if not address.addr_spec.isascii() and not line.has_extn("smtputf8"):
+            if not mail.to.isascii() and not line.has_extn("smtputf8"):
                 return Receipt(
                     Outcome.REFUSED,
                     "the address has characters beyond ASCII, and the mail server offers no"
                     " SMTPUTF8",
                     recipient_refused=True,
                 )
-            sender = (envelope and envelope.return_path) or self._office.sender.addr_spec
-            line, replies = self._begin(line, sender, address.addr_spec, envelope, used=used)
+            sender = (mail.envelope and mail.envelope.return_path) or self._office.sender.addr_spec
+            line, replies = self._begin(line, sender, mail.to, mail.envelope, used=used)
         except _LINE_ERRORS as error:
             return Receipt(
                 Outcome.NO_LINE,
@@ -143,7 +147,7 @@ class _Session:
                 " check ROLLOUT_SMTP_URL and the mail server)",
                 closing=True,
             )
-        receipt = self._hand_over(line, replies, data)
+        receipt = self._hand_over(line, replies, mail.data)
         return receipt if self._is_open() else replace(receipt, closing=True)
 
     def close(self) -> None:
@@ -166,9 +170,7 @@ class _Session:
             date=now,
             for_the_server=office.headers(envelope),
         )
-        if office.signer:
-            data = office.signer.sign(data, now)
-        return data.replace(b"\r\n.", b"\r\n..")  # RFC 5321, section 4.5.2
+        return office.signer.sign(data, now) if office.signer else data
 
     def _begin(
         self, line: smtplib.SMTP, sender: str, to: str, envelope: Envelope | None, *, used: bool
@@ -199,7 +201,7 @@ class _Session:
             if code // 100 != _INTERMEDIATE:
                 return self._not_accepted(verb, code, words)
             verb = "text"
-            line.send(data)
+            line.send(data.replace(b"\r\n.", b"\r\n.."))  # RFC 5321, section 4.5.2
             _set_timeout(line, self._office.final_timeout)
             line.send(_FINAL_DOT)  # if this fails, the server has not seen it
         except _LINE_ERRORS as error:

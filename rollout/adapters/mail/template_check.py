@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
-from rollout.domain.errors import BadInput
+from rollout.domain.errors import BadInput, RolloutError
 from rollout.domain.notices import Caller, NoticeContext, NoticeKey
 from rollout.domain.notices.brief import Brief, Standing
 from rollout.domain.notices.unsubscribe import NOBODY
@@ -122,9 +122,10 @@ def check_templates(renderer: Renderer) -> list[str]:
     """Return one sentence for each thing wrong with a template; none means that all can be sent."""
     try:
         names, languages = renderer.templates(), renderer.languages()
-    except BadInput as error:
+    except RolloutError as error:
         return [error.message]
     problems = [problem for name in sorted(names) for problem in _check(renderer, name, languages)]
+    problems += _check_several(renderer, languages)
     problems += _check_the_rest(renderer, languages)
     problems += _check_brief(renderer, languages)
     return list(dict.fromkeys(problems))  # each once, though several samples may show it
@@ -139,6 +140,15 @@ def _check(renderer: Renderer, name: str, languages: Sequence[str]) -> Iterator[
             yield error.message
         else:
             yield from _faults(name, letter)
+
+
+def _check_several(renderer: Renderer, languages: Sequence[str]) -> Iterator[str]:
+    letter = Letter("one of several", "its text", "<body>its text</body>")
+    for locale in languages:
+        try:
+            renderer.together([letter, letter], locale)
+        except BadInput as error:
+            yield error.message
 
 
 def _check_the_rest(renderer: Renderer, languages: Sequence[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ return_path    addresses by which a bounce names its notice
 envelope       what else a letter bears on its way, and how what comes back is read
 unsubscribe    links by which readers switch optional messages off
 rates          how fast the mail servers of a domain get letters
+proof          whether what is kept of a letter is what was sent
 guests         whom a test message may be sent to
 """
 

@@ -36,6 +36,7 @@ class Briefs:
 
     def read(self, token: str) -> str | None:
         """Return the page as it stands now, changing nothing; None for a wrong link."""
+        self._renderer.refresh()
         with self._start() as uow:
             standing = self._standing(uow, token)
             return None if standing is None else self._page(uow, standing)

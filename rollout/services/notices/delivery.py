@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
@@ -12,13 +11,15 @@ from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext, NoticeState
 from rollout.domain.notices.envelope import Envelopes
 from rollout.domain.notices.sending import Tally, outcome
-from rollout.services.notices.bundles import Bundle, Sealed, bundles
+from rollout.services.notices.bundles import Bundle, Sealed, Written, bundles, proof
 from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.reading_hours import next_reading
 from rollout.services.notices.recording import action_of, fact_of, record, unsent
 from rollout.services.notices.together import Together
+from rollout.services.notices.versions import VersionBook
 from rollout.services.ports import (
     Letter,
+    Mail,
     Mailer,
     MailSession,
     Outcome,
@@ -28,7 +29,7 @@ from rollout.services.ports import (
     UnitOfWork,
 )
 from rollout.services.ports.mail import PEACE
-from rollout.services.ports.notice_ledger import Ended, Leased
+from rollout.services.ports.notice_ledger import Ended, Leased, Reaped
 
 BATCH = 50
 CONFIRM_BATCH = 1_000
@@ -63,6 +64,7 @@ class NoticeDelivery:
         self._per_day = per_day
         self._pacing = pacing
         self._ledger = Together(self._write)
+        self._versions = VersionBook(start, renderer)
 
     def sweep(self) -> int:
         """Send one batch; return how many notices it took.
@@ -71,6 +73,7 @@ class NoticeDelivery:
         """
         if self._mailer is None:
             return 0
+        self._renderer.refresh()
         with self._start() as uow:
             batch = uow.ledger.lease(BATCH, LEASE)
             contexts = uow.notices.contexts([n.notice_id for n in batch], uow.now())
@@ -79,10 +82,8 @@ class NoticeDelivery:
         ready = bundles(n for n in batch if n.notice_id not in held)
         if self._pacing:
             ready = self._pacing.admit(ready)
-        letters = list(self._seal(ready, contexts))
-        if not letters:
-            return len(batch)
-        with self._mailer.session() as session:
+        with self._mailer.session() as session:  # which connects with its first letter
+            letters = list(self._letters(session, ready, contexts))
             return len(batch) if self._send(session, letters) else 0
 
     def confirm(self) -> int:
@@ -105,7 +106,7 @@ class NoticeDelivery:
                 counts = Counter(notice.state for notice in reaped)
                 facts = [Fact(ROLLOUT, "notices.reaped", "notices:all", None, counts)]
                 half_sent = [notice for notice in reaped if notice.state != NoticeState.PENDING]
-                facts += [fact_of(action_of(NoticeState(n.state)), n, n.reason) for n in half_sent]
+                facts += [_fact_of_reaped(notice) for notice in half_sent]
                 uow.audit.append(facts)
                 uow.commit()
             return len(reaped)
@@ -140,9 +141,12 @@ class NoticeDelivery:
             if len(letters := got.get(leased.email.lower(), ())) >= self._per_day
         ]
 
-    def _seal(
-        self, ready: Sequence[Bundle], contexts: Mapping[int, NoticeContext]
-    ) -> Iterator[Sealed]:
+    def _letters(
+        self,
+        session: MailSession,
+        ready: Sequence[Bundle],
+        contexts: Mapping[int, NoticeContext],
+    ) -> Iterator[Written]:
         """Write the letters, one for each reader; what cannot be written is dead."""
         for bundle in ready:
             written = [(n, self._render(n, contexts[n.notice_id])) for n in bundle.notices]
@@ -150,20 +154,27 @@ class NoticeDelivery:
             told.sort(key=lambda each: contexts[each[0].notice_id].deadline)
             if not told:
                 continue
-            yield from self._in_one(told, contexts[bundle.lead.notice_id].locale)
+            versions = {
+                n.notice_id: self._versions.of(letter, contexts[n.notice_id].locale, session)
+                for n, letter in told
+            }
+            for notices, letter in self._in_one(told, contexts[bundle.lead.notice_id].locale):
+                yield Written(Bundle.of(notices), letter, versions)
 
-    def _in_one(self, told: Sequence[tuple[Leased, Letter]], locale: str) -> Iterator[Sealed]:
+    def _in_one(
+        self, told: Sequence[tuple[Leased, Letter]], locale: str
+    ) -> Iterator[tuple[Sequence[Leased], Letter]]:
         """Put letters to one person into one; where that cannot be written, leave them apart."""
         whole = told[0][1]
         if len(told) > 1:
             try:
                 whole = self._renderer.together([letter for _, letter in told], locale)
             except BadInput:  # a template of the operator's own: better several than none
-                yield from (Sealed(Bundle((leased,)), letter) for leased, letter in told)
+                yield from (([leased], letter) for leased, letter in told)
                 return
-        yield Sealed(Bundle(tuple(leased for leased, _ in told)), whole)
+        yield [leased for leased, _ in told], whole
 
-    def _send(self, session: MailSession, letters: Sequence[Sealed]) -> bool:
+    def _send(self, session: MailSession, letters: Sequence[Written]) -> bool:
         """Send one after the other; between two, record the one and begin the other at once.
 
         Say whether the server would take more: where it would not, the rest is given back.
@@ -171,17 +182,19 @@ class NoticeDelivery:
         sent: tuple[Sealed, Receipt] | None = None
         rest = deque(letters)
         while rest:
-            sealed = rest.popleft()
+            written = rest.popleft()
+            lead = written.bundle.lead
+            mail = session.compose(
+                to=lead.email,
+                message_id=lead.message_id,
+                letter=written.letter,
+                envelope=self._envelopes.of(lead.notice_id, confirm=written.bundle.required),
+            )
+            sealed = Sealed.of(written, mail)
             if not self._record(sent, then=sealed):
                 sent = None
                 continue
-            lead = sealed.bundle.lead
-            receipt = session.send(
-                to=lead.email,
-                message_id=lead.message_id,
-                letter=sealed.letter,
-                envelope=self._envelopes.of(lead.notice_id, confirm=sealed.bundle.required),
-            )
+            receipt = session.send(mail) if isinstance(mail, Mail) else mail
             sent = sealed, receipt
             if self._pacing:
                 rest = self._pacing.heed(sealed, receipt, rest)
@@ -214,42 +227,56 @@ class NoticeDelivery:
         """Record in one transaction for all connections of this process that wait for it.
 
         None begins a letter before its last one is recorded, so a process that is killed leaves
-        one being sent for each of its connections, and no more.
+        one being sent for each of its connections, and no more. What is begun is kept, so that
+        whatever may have arrived can be shown.
         """
         with self._start() as uow:
-            counted = record(uow, [told for sent, _ in turns if sent for told in _each(*sent)])
-            wanted = [then.bundle for _, then in turns if then]
-            begun = uow.ledger.begin([n for b in wanted for n in b.notices], SENDING_LEASE)
-            whole = [b for b in wanted if all(n.notice_id in begun for n in b.notices)]
-            _leave_out(uow, [b for b in wanted if b not in whole], begun)
-            for bundle in whole:
+            counted = record(uow, [sent for sent, _ in turns if sent])
+            wanted = [then for _, then in turns if then]
+            begun = _begin(uow, wanted)
+            whole = [w for w in wanted if all(n.notice_id in begun for n in w.bundle.notices)]
+            _leave_out(uow, [w.bundle for w in wanted if w not in whole], begun)
+            for bundle in (sealed.bundle for sealed in whole):
                 if len(bundle.notices) > 1:
                     uow.ledger.bundle(bundle.notices, bundle.lead)
+            uow.letters.keep([letter for sealed in whole for letter in sealed.kept()])
             uow.sending.count(counted)
             uow.commit()
-        return [then is not None and then.bundle in whole for _, then in turns]
+        return [then in whole for _, then in turns]
 
-    def _stop(self, sealed: Sealed, receipt: Receipt, rest: Sequence[Sealed]) -> None:
+    def _stop(self, sealed: Sealed, receipt: Receipt, rest: Sequence[Written]) -> None:
         """Give back what the server has not been asked to take; it is left in peace for a while.
 
         If it has not even heard of this letter, that is no attempt to send it either.
         """
         counted: Sequence[Tally] = ()
         with self._start() as uow:
-            if receipt.outcome is Outcome.NO_LINE:
-                rest = [sealed, *rest]
-            else:
-                counted = record(uow, _each(sealed, receipt))
             untold = [leased for later in rest for leased in later.bundle.notices]
+            if receipt.outcome is Outcome.NO_LINE:
+                untold += sealed.bundle.notices
+                uow.letters.drop([sealed.bundle.lead.letter_id])
+            else:
+                counted = record(uow, [(sealed, receipt)])
             uow.ledger.give_back(untold, receipt.reply, PEACE)
             uow.sending.count(counted)
             uow.commit()
 
 
-def _each(sealed: Sealed, receipt: Receipt) -> list[tuple[Leased, Receipt]]:
-    """Return what the server said of each notice in a letter, under the Message-ID of that."""
-    message_id = sealed.bundle.lead.message_id
-    return [(replace(leased, message_id=message_id), receipt) for leased in sealed.bundle.notices]
+def _begin(uow: UnitOfWork, letters: Sequence[Sealed]) -> frozenset[int]:
+    """Mark the notices of some letters as being sent; return those that may be."""
+    versions = {
+        notice_id: version.version_id
+        for sealed in letters
+        for notice_id, version in sealed.versions.items()
+        if version.version_id is not None
+    }
+    told = [notice for sealed in letters for notice in sealed.bundle.notices]
+    return uow.ledger.begin(told, SENDING_LEASE, versions)
+
+
+def _fact_of_reaped(notice: Reaped) -> Fact:
+    action = action_of(NoticeState(notice.state))
+    return fact_of(action, notice, notice.reason, proof(notice.digest, notice.template_version))
 
 
 def _leave_out(uow: UnitOfWork, stale: Sequence[Bundle], begun: frozenset[int]) -> None:

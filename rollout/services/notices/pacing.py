@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rollout.domain.notices import NoticeState
 from rollout.domain.notices.rates import MailRates, domain_of
-from rollout.services.notices.bundles import Bundle, Sealed
+from rollout.services.notices.bundles import Bundle, Sealed, Written
 from rollout.services.ports import Outcome, Receipt, StartUnitOfWork
 from rollout.services.ports.notice_ledger import Ended
 from rollout.services.ports.send_rates import Allowance, SendRates, Wanted
@@ -46,7 +46,7 @@ class Pacing:
         waiting = {ended.leased.notice_id for ended in late}
         return [bundle for bundle in ready if bundle.lead.notice_id not in waiting]
 
-    def heed(self, sealed: Sealed, receipt: Receipt, rest: deque[Sealed]) -> deque[Sealed]:
+    def heed(self, sealed: Sealed, receipt: Receipt, rest: deque[Written]) -> deque[Written]:
         """Return which of the rest of a batch may still go after what was said of a letter."""
         if receipt.throttled:
             return self._slow_down(domain_of(sealed.bundle.lead.email), rest)
@@ -57,7 +57,7 @@ class Pacing:
                 self._rates.resume(domain)
         return rest
 
-    def _slow_down(self, domain: str, rest: deque[Sealed]) -> deque[Sealed]:
+    def _slow_down(self, domain: str, rest: deque[Written]) -> deque[Written]:
         self._rates.pause(domain)
         there = [each.bundle for each in rest if domain_of(each.bundle.lead.email) == domain]
         out = {bundle.lead for bundle in there} - {bundle.lead for bundle in self.admit(there)}

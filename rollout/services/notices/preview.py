@@ -25,6 +25,7 @@ class NoticePreview:
         self, account_id: str, step: str, deprecation: str | None
     ) -> list[tuple[str, Letter]]:
         """Return the message of a step for each contact of an account, with the address."""
+        self._renderer.refresh()
         with self._start() as uow:  # left without a commit: the rows are gone again
             enrollment = locked(uow, account_id, deprecation)[0]
             template, rows = _written(uow, enrollment, step)

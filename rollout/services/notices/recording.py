@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import NoticeState, retry_delay
 from rollout.domain.notices.sending import Tally, outcome
+from rollout.services.notices.bundles import Sealed
 from rollout.services.notices.escalation import escalate
 from rollout.services.ports import Outcome, Receipt, UnitOfWork
 from rollout.services.ports.notice_ledger import Ended, Leased, Reaped
 
 # With the delays of `retry_delay`, four days: RFC 5321, section 4.5.4.1.
 MAX_ATTEMPTS = 22
+NONE: Mapping[str, str] = {}
 UNDELIVERED = frozenset({NoticeState.BOUNCED, NoticeState.DEAD})
 
 
-def record(uow: UnitOfWork, sent: Sequence[tuple[Leased, Receipt]]) -> Sequence[Tally]:
-    """Write what the server said of each, with its fact; return what is to be counted.
+# Known not to be taken: what such a letter said is forgotten, and written anew.
+UNTAKEN = frozenset({Outcome.TEMPORARY, Outcome.NO_LINE})
 
-    Whoever records counts it, by ``uow.sending``, as the last thing in the transaction.
+
+def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[Tally]:
+    """Write what the server said of each letter, with a fact for each notice that it told.
+
+    Returns what is to be counted. Whoever records counts it, by ``uow.sending``, as the last thing
+    in the transaction.
     """
-    ended = [_ended(leased, receipt) for leased, receipt in sent]
+    each = [(leased, *one) for one in sent for leased in one[0].bundle.notices]
+    ended = [_ended(leased, receipt) for leased, _, receipt in each]
     recorded = uow.ledger.finish(ended)  # whoever has a lease that was lost records that one
-    for leased, receipt in sent:
-        if receipt.recipient_refused and leased.notice_id in recorded:
+    facts = []
+    for end, (leased, sealed, receipt) in zip(ended, each, strict=True):
+        if leased.notice_id not in recorded:
+            continue
+        if receipt.recipient_refused:
             uow.ledger.bounce(leased)
-    facts = [
-        fact_of(action_of(end.state), end.leased, end.reason)
-        for end in ended
-        if end.leased.notice_id in recorded and (end.again or end.state is not NoticeState.RETRY)
-    ]
+        if end.again or end.state is not NoticeState.RETRY:
+            proof = {} if receipt.outcome in UNTAKEN else sealed.proof(leased.notice_id)
+            facts.append(fact_of(action_of(end.state), leased, end.reason, proof))
     if facts:
         uow.audit.append(facts)
+    uow.letters.drop(
+        [
+            leased.letter_id
+            for leased, _, receipt in each
+            if receipt.outcome in UNTAKEN and leased.notice_id in recorded
+        ]
+    )
     for end in ended:
         if end.state in UNDELIVERED and end.leased.notice_id in recorded:
             escalate(uow, end.leased)
@@ -78,6 +94,9 @@ def action_of(state: NoticeState) -> str:
     return "notice.resent" if state is NoticeState.RETRY else f"notice.{state.value}"
 
 
-def fact_of(action: str, notice: Leased | Reaped, reason: str | None) -> Fact:
+def fact_of(
+    action: str, notice: Leased | Reaped, reason: str | None, proof: Mapping[str, str] = NONE
+) -> Fact:
+    """Return the fact about a notice; ``proof`` names the letter that told it, or may have."""
     data = {"notice_id": notice.notice_id, "step": notice.step, "message_id": notice.message_id}
-    return Fact(ROLLOUT, action, f"account:{notice.account_id}", reason, data)
+    return Fact(ROLLOUT, action, f"account:{notice.account_id}", reason, {**data, **proof})

@@ -9,7 +9,7 @@ from rollout.domain.audit import Fact
 from rollout.domain.errors import NotFound, Refused, Unavailable
 from rollout.domain.notices.guests import GuestList
 from rollout.services.notices.preview import NoticePreview
-from rollout.services.ports import Letter, Mailer, Outcome, Receipt, StartUnitOfWork
+from rollout.services.ports import Letter, Mail, Mailer, Outcome, Receipt, StartUnitOfWork
 
 MARK = "[Test] "
 
@@ -68,7 +68,8 @@ class NoticeTrial:
         letter = replace(letter, subject=MARK + letter.subject)
         message_id = f"<test.{uuid4()}@{self._mail_domain}>"
         with self._mailer.session() as session:
-            receipt = session.send(to=to, message_id=message_id, letter=letter)
+            mail = session.compose(to=to, message_id=message_id, letter=letter)
+            receipt = session.send(mail) if isinstance(mail, Mail) else mail
         if receipt.outcome in (Outcome.ACCEPTED, Outcome.UNCERTAIN):
             data = {"step": step, "to": to, "as": reader, "message_id": message_id}
             self._record(operator, account_id, data | {"reply": receipt.reply})

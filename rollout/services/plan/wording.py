@@ -23,7 +23,8 @@ class Wording:
         self._samples = samples
 
     def templates(self) -> Collection[str]:
-        """Return the names of the templates; raise ``BadInput`` if one lacks a part."""
+        """Return the names of the templates now; raise ``BadInput`` if one lacks a part."""
+        self._renderer.refresh()
         return self._renderer.templates()
 
     def problems(self, uow: UnitOfWork, deprecation: Deprecation) -> list[str]:

@@ -6,7 +6,17 @@ database. The database is never faked: tests run on a real one (docs/decisions/0
 
 from rollout.services.ports.counts import BulkFeed, Counting, Counts
 from rollout.services.ports.feeds import Keyless, LastUse, Log, Reading, Unreadable, UsageFeed
-from rollout.services.ports.mail import Letter, Mailer, MailSession, Outcome, Receipt, Renderer
+from rollout.services.ports.mail import (
+    Letter,
+    Mail,
+    Mailer,
+    MailSession,
+    Outcome,
+    Receipt,
+    Renderer,
+    Source,
+    TemplateVersion,
+)
 from rollout.services.ports.task_queue import TaskQueue
 from rollout.services.ports.unit_of_work import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.usage_stream import (
@@ -26,16 +36,19 @@ __all__ = [
     "LastUse",
     "Letter",
     "Log",
+    "Mail",
     "MailSession",
     "Mailer",
     "Outcome",
     "Reading",
     "Receipt",
     "Renderer",
+    "Source",
     "StartUnitOfWork",
     "StreamEntry",
     "Sync",
     "TaskQueue",
+    "TemplateVersion",
     "UnitOfWork",
     "Unreadable",
     "UsageFeed",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Protocol
 
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
@@ -18,6 +19,24 @@ PEACE = timedelta(seconds=30)  # for a server that takes nothing now
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A text that letters are made of."""
+
+    origin: str  # shipped, folder or database
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """Everything that the letters of a template are made of, in one language."""
+
+    template: str
+    language: str  # as HTML wants it: de, pt-BR
+    sources: Mapping[str, Sequence[Source]]  # by file; of a catalogue, all that are laid together
+    digest: bytes  # SHA-256 of names and texts, wherever they come from
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A rendered message: one subject line, a text part and an HTML part."""
 
@@ -25,10 +44,19 @@ class Letter:
     text: str
     html: str
     unsubscribe_url: str | None = None  # where its reader switches such messages off, by one POST
+    version: TemplateVersion | None = None  # what it was made of; None for several in one
 
 
 class Renderer(Protocol):
     """Turns a template and its context into a letter."""
+
+    def refresh(self) -> None:
+        """Take up what has changed in the templates. Asked once per batch: that is cheap.
+
+        Raises ``BadInput`` for texts that cannot be read, and ``Unavailable`` where they are kept
+        in a database that is away.
+        """
+        ...
 
     def templates(self) -> frozenset[str]:
         """Return the names of the templates that can be rendered."""
@@ -40,6 +68,18 @@ class Renderer(Protocol):
 
     def render(self, template: str, context: NoticeContext) -> Letter:
         """Render; raise ``BadInput`` that names the template, the line and the unknown name."""
+        ...
+
+    def specimen(self, template: str, locale: str) -> Letter:
+        """Return the letter to an invented account; raise ``BadInput`` as ``render`` does."""
+        ...
+
+    def source(self, name: str) -> Source:
+        """Return the text of a file that counts now; raise ``NotFound``."""
+        ...
+
+    def version(self, template: str, locale: str) -> TemplateVersion:
+        """Return what letters are made of now; raise ``BadInput`` for an unusable template."""
         ...
 
     def together(self, letters: Sequence[Letter], locale: str) -> Letter:
@@ -88,16 +128,33 @@ class Receipt:
     throttled: bool = False  # there is too much mail to this domain: put off the rest of it too
 
 
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A letter written out, signature included: the bytes that the server is handed."""
+
+    to: str
+    data: bytes = field(repr=False)
+    envelope: Envelope | None = None
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the bytes."""
+        return sha256(self.data).digest()
+
+
 class MailSession(Protocol):
     """An open line to a mail server; it reconnects by itself."""
 
-    def send(
+    def compose(
         self, *, to: str, message_id: str, letter: Letter, envelope: Envelope | None = None
-    ) -> Receipt:
-        """Try once to hand a letter over. Never raises for what a server or a network does.
+    ) -> Mail | Receipt:
+        """Write a letter out. Where it cannot be sent to anybody, say why, and ask no server.
 
         Without an envelope, bounces go to the sender, and name nothing.
         """
+        ...
+
+    def send(self, mail: Mail) -> Receipt:
+        """Try once to hand a mail over. Never raises for what a server or a network does."""
         ...
 
 

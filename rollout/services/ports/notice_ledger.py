@@ -28,6 +28,7 @@ class Leased:
     message_id: str  # of its letter
     attempts: int
     letter: int | None  # the notice after which its letter is named, if it told several
+    letter_id: int  # of the letter that will tell it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Reaped:
     message_id: str
     state: str
     reason: str | None
+    digest: bytes | None  # of the letter that may have arrived
+    template_version: bytes | None
+
+
+NONE: Mapping[int, int] = {}
 
 
 class NoticeLedger(Protocol):
@@ -66,8 +72,13 @@ class NoticeLedger(Protocol):
         """Return when each address, in small letters, got letters since then, the first first."""
         ...
 
-    def begin(self, letters: Sequence[Leased], length: timedelta) -> frozenset[int]:
-        """Mark as being sent; leave out those whose lease was lost or that are out of date."""
+    def begin(
+        self, letters: Sequence[Leased], length: timedelta, versions: Mapping[int, int] = NONE
+    ) -> frozenset[int]:
+        """Mark as being sent; leave out those whose lease was lost or that are out of date.
+
+        ``versions``: of their templates, by notice.
+        """
         ...
 
     def finish(self, ended: Sequence[Ended]) -> frozenset[int]:

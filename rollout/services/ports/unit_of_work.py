@@ -16,6 +16,7 @@ from rollout.services.ports.cutoff import CutoffRepository
 from rollout.services.ports.enforcement import EnforcementRepository
 from rollout.services.ports.guards import GuardsRepository
 from rollout.services.ports.inventory import InventoryRepository
+from rollout.services.ports.letters import LetterRepository
 from rollout.services.ports.notice_ledger import NoticeLedger
 from rollout.services.ports.notice_views import NoticeViews
 from rollout.services.ports.notices import NoticesRepository
@@ -23,6 +24,7 @@ from rollout.services.ports.optional_mail import OptionalMailRepository
 from rollout.services.ports.plan import PlanRepository
 from rollout.services.ports.reports import ReportsRepository
 from rollout.services.ports.sending import SendingRepository
+from rollout.services.ports.templates import TemplateRepository
 from rollout.services.ports.usage import UsageRepository
 from rollout.services.ports.usage_questions import UsageQuestions
 from rollout.services.ports.webhooks import WebhookOutbox, WebhooksRepository
@@ -60,6 +62,12 @@ class UnitOfWork(Protocol):
 
     @property
     def notice_views(self) -> NoticeViews: ...
+
+    @property
+    def letters(self) -> LetterRepository: ...
+
+    @property
+    def templates(self) -> TemplateRepository: ...
 
     @property
     def reports(self) -> ReportsRepository: ...

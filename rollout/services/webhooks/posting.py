@@ -40,6 +40,10 @@ class Post:
         self._secrets = secrets
         self._renderer = renderer
 
+    def refresh(self) -> None:
+        """Take up what has changed in the templates since."""
+        self._renderer.refresh()
+
     def body(self, kind: Kind, event: Event, context: NoticeContext) -> bytes:
         """Write an event; raise ``BadInput`` where a template cannot be rendered."""
         if kind is Kind.SLACK:

@@ -31,6 +31,7 @@ class WebhookSending:
 
     def sweep(self) -> int:
         """Post one event that is due; return how many there were: one or none."""
+        self._post.refresh()
         with self._start() as uow:
             claimed = uow.webhook_outbox.claim(LEASE)
             if claimed is None:

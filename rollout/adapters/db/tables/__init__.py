@@ -17,6 +17,7 @@ from rollout.adapters.db.tables.integrations import (
     source_candidates,
 )
 from rollout.adapters.db.tables.inventory import accounts, contacts, keys
+from rollout.adapters.db.tables.letters import letters
 from rollout.adapters.db.tables.mail import mail_reports, mails
 from rollout.adapters.db.tables.notices import notices
 from rollout.adapters.db.tables.plan import (
@@ -29,6 +30,7 @@ from rollout.adapters.db.tables.plan import (
     schedules,
 )
 from rollout.adapters.db.tables.sending import sending_minutes, sending_pauses
+from rollout.adapters.db.tables.templates import template_changes, template_versions
 from rollout.adapters.db.tables.usage import (
     feeds,
     key_sources,
@@ -63,6 +65,7 @@ __all__ = [
     "key_usage",
     "keys",
     "leases",
+    "letters",
     "mail_reports",
     "mails",
     "metadata",
@@ -78,6 +81,8 @@ __all__ = [
     "source_candidates",
     "sources",
     "stops",
+    "template_changes",
+    "template_versions",
     "usage_ahead",
     "usage_cursors",
     "usage_files",

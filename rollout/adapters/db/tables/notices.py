@@ -16,10 +16,12 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollout.adapters.db.tables.base import instant, metadata
 from rollout.adapters.db.tables.inventory import contacts
 from rollout.adapters.db.tables.plan import enrollments
+from rollout.adapters.db.tables.templates import template_versions
 
 notices = Table(
     "notices",
@@ -40,6 +42,10 @@ notices = Table(
     Column("letter", BigInteger),
     # Where it tells that a webhook is off: the delivery that failed. It stands beside the schedule.
     Column("webhook", BigInteger),
+    # What told it, or may have: a second letter only if nobody knows of the first. One that was
+    # known not to be taken is in no `letters` any more.
+    Column("letter_ids", ARRAY(BigInteger)),
+    Column("template_version", ForeignKey(template_versions.c.version_id)),  # of the last of them
     Column("state", Text, nullable=False, server_default="pending"),
     Column("reason", Text),
     Column("attempts", Integer, nullable=False, server_default="0"),
