@@ -162,8 +162,10 @@ def test_a_letter_taken_after_the_pause_breaks_the_row(subject: Subject) -> None
 def test_a_letter_that_was_under_way_when_the_pause_began_breaks_nothing(subject: Subject) -> None:
     subject.rates.pause(HERE)
     subject.rates.resume(HERE)
-
     assert subject.ask(1).paused
+
+    subject.pass_time(FIRST_PAUSE)
+    assert pauses(subject, 1) == [2 * MINUTE]
 
 
 def test_of_a_domain_that_nothing_is_known_of_there_is_nothing_to_break(subject: Subject) -> None:
