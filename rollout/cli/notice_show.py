@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,18 +55,28 @@ def show_notice(
     elif raw is not None:
         _write_raw(raw, _bytes(shown, letter))
     elif png is not None:
-        take = partial(take_screenshot, width=WIDTH, dark=False, chromium=find_chromium(chromium))
-        write_file(png, take(read_back(_bytes(shown, letter)).html))
+        page = read_back(_bytes(shown, letter)).html
+        chromium = find_chromium(chromium)
+        write_file(png, take_screenshot(page, width=WIDTH, dark=False, chromium=chromium))
     elif text or html:
         kept = read_back(_bytes(shown, letter))
         say(kept.html if html else kept.text)
     else:
         _print(shown, letter)
-    if any(each.proof is Proof.ALTERED for each in shown.letters):
-        raise Refused(
-            f"a letter of notice {notice_id} is not what was sent: it was altered since",
-            fix="a backup may have it; `rollout audit verify` says whether the facts are intact",
-        )
+    _require_unaltered(shown)
+
+
+def _require_unaltered(shown: ShownNotice) -> None:
+    for each in shown.letters:
+        if each.proof is Proof.ALTERED:
+            raise _altered(each)
+
+
+def _altered(each: ProvenLetter) -> Refused:
+    return Refused(
+        f"letter {each.letter.letter_id} is not what was sent: it was altered since",
+        fix="a backup may have it; `rollout audit verify` says whether the facts are intact",
+    )
 
 
 def _chosen(shown: ShownNotice, number: int | None) -> ProvenLetter:
@@ -88,10 +97,7 @@ def _bytes(shown: ShownNotice, number: int | None) -> bytes:
     """Return the bytes of a letter; raise ``NotFound`` or ``Refused`` where that cannot be."""
     chosen = _chosen(shown, number)
     if chosen.proof is Proof.ALTERED:
-        raise Refused(
-            f"letter {chosen.letter.letter_id} is not what was sent: it was altered since",
-            fix="a backup may have it",
-        )
+        raise _altered(chosen)
     if chosen.letter.data is None:
         raise NotFound(
             f"the bytes of letter {chosen.letter.letter_id} are not kept any longer",
