@@ -20,12 +20,14 @@ def tally(accepted: int, **others: int) -> Tally:
     ("fared", "stops"),
     [
         (tally(60, bounced=10), True),
-        (tally(60, bounced=6), False),  # just 10 %
-        (tally(60, bounced=7), True),
-        (tally(44, failed=6), True),
-        (tally(45, failed=5), False),
-        (tally(43, failed=3, bounced=4), False),  # of 46 nothing is concluded
-        (tally(47, failed=3, bounced=3), True),
+        (tally(60, bounced=9), False),  # may be chance
+        (tally(100, bounced=10), False),  # just 10 %
+        (tally(100, bounced=11), True),
+        (tally(90, failed=10), False),
+        (tally(89, failed=11), True),
+        (tally(39, failed=10), False),  # of 49 nothing is concluded
+        (tally(40, failed=10), True),
+        (tally(54, failed=6, bounced=4), True),
         (tally(0, failed=LEAST), True),
         (tally(0, put_off=10_000), False),  # a server that throttles has taken no harm
         (tally(100, complained=2), False),

@@ -11,6 +11,7 @@ from rollout.domain.notices.states import NoticeState
 # shows within the hour; complaints, and bounces of servers that are slow, come in over the day.
 WINDOWS = (timedelta(hours=1), timedelta(days=1))
 LEAST = 50  # tried in a window: of fewer, nothing is concluded
+LEAST_LOST = 10  # and so many lost: half a dozen of fifty may be chance
 # Amazon SES reviews an account at bounces of 5 %, and may pause it at 10 %; of complaints, at
 # 0.1 % and 0.5 %. A pause of our own has to come before one of theirs.
 MOST_FAILED = 0.10
@@ -55,7 +56,7 @@ def why_stop(window: timedelta, tally: Tally) -> str | None:
     hours = round(window / timedelta(hours=1))
     within = f"of {tried:,} messages tried within {hours} h"
     lost = tally.failed + tally.bounced
-    if lost > MOST_FAILED * tried:
+    if lost >= LEAST_LOST and lost > MOST_FAILED * tried:
         return (
             f"{within}, {lost:,} were not delivered ({tally.failed:,} failed, {tally.bounced:,}"
             f" bounced): more than {MOST_FAILED:.0%}"
