@@ -156,7 +156,7 @@ def test_a_notice_without_a_letter_says_so(
     [
         (("--text", "--html"), 2, "give one of --raw, --text, --html, --png and --json"),
         (("--letter", "3", "--text"), 1, "there is no letter 3 of it"),
-        (("--letter", "0"), 2, "0 is not in the range"),
+        (("--letter", "0"), 2, "greater than or equal to 1"),
         (("--raw", "/nowhere/letter.eml"), 1, "cannot write /nowhere/letter.eml"),
     ],
 )
