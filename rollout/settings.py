@@ -179,7 +179,9 @@ class Settings:
         None, "the Chromium that makes pictures of notices; unset: the one on the `PATH`"
     )
     sightings_days: float = _setting(
-        0.0, "days for which sightings per hour are kept, by whole months; 0: for ever"
+        0.0,
+        "days for which sightings per hour and calls per day are kept, by whole months;"
+        " 0: for ever",
     )
     delivery_grace: float = _setting(
         900.0, "seconds after which an accepted message that has not bounced counts as delivered"

@@ -70,9 +70,13 @@ class Gateway:
             await self._live(receive, send)
             return
         path: str = scope["path"]
-        if path == CHECK or path.startswith(CHECK + "/"):  # Envoy appends the original path
+        if path == CHECK or path.startswith(CHECK + "/"):
             nginx = b"profile=nginx" in scope["query_string"].split(b"&")
-            given = await self.check(read_caller(scope["headers"], nginx=nginx))
+            caller = read_caller(scope["headers"], nginx=nginx)
+            if path != CHECK:  # Envoy appends the original path, and keeps the method
+                method, target = scope["method"], path.removeprefix(CHECK)
+                caller = caller._replace(method=method.encode(), target=target.encode())
+            given = await self.check(caller)
             if nginx:
                 given = for_nginx(given)
         elif path == "/healthz":

@@ -25,7 +25,7 @@ LARGEST = 1000  # sums of a batch
 MOST = 100_000  # sums held while the stream does not answer: about 50 MB
 LAST_WORDS = 2.0  # seconds to hand on the rest when the server ends
 
-Key = tuple[str, str, bytes, bytes, int, bool]
+Key = tuple[str, str, bytes, bytes, int, bool, str]
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class Sightings:
         """Count one use of a key. Never waits."""
         hour = 24 * at.toordinal() + at.hour
         source = caller.user_agent, caller.network
-        key = (record.key_id, record.account_id, *source, hour, refused)
+        key = (record.key_id, record.account_id, *source, hour, refused, caller.endpoint)
         seen = self._sums.get(key)
         if seen:
             seen.add(at)
@@ -102,11 +102,11 @@ class Sightings:
     def _make_batch(self) -> UseBatch:
         sums = []
         for key in list(islice(self._sums, LARGEST)):
-            key_id, account_id, user_agent, network, _, refused = key
+            key_id, account_id, user_agent, network, _, refused, endpoint = key
             seen = self._sums.pop(key)
             source = field(user_agent), field(network)
             times = seen.first, seen.last
-            sums.append(UseSum(key_id, account_id, *source, *times, seen.uses, refused))
+            sums.append(UseSum(key_id, account_id, *source, *times, seen.uses, refused, endpoint))
         self._number += 1
         dropped, self._dropped = self._dropped, 0
         return UseBatch(self._gateway, self._number, dropped, sums)

@@ -22,6 +22,7 @@ from rollout.adapters.feeds.files import LogFile
 from rollout.adapters.feeds.parallel import PIECE, InPieces, Parallel
 from rollout.adapters.feeds.reading import LONGEST_RECORD, Piece, cut_at_lines
 from rollout.domain.errors import BadInput
+from rollout.domain.usage import USE_BYTES
 from rollout.services.ports import Counts
 from rollout.services.usage.counting import count_log
 
@@ -55,6 +56,14 @@ ODDITIES = [
     (b"10.0.0.1 -", b"10.0.0.1"),
     (b"+0000] ", b"+0000]"),
     (b"GET / ", b'GET /?q="a" '),
+    (b"GET / ", b"G?T /v1/x "),
+    (b"GET / ", b"GET /v1/users/42 "),
+    (b"GET / ", b"POST /v12.1/vX/v1x/v/a1/B#/7 "),
+    (b"GET / ", b"GET http://API.example.com/v1/me?x=/7 "),
+    (b"GET / ", b"GET //8//9/x /3"),
+    (b"GET / ", b"GET /a/b/c/d/e/f/g/1 "),
+    (b"GET / HTTP/1.1", b"-"),
+    (b"GET / HTTP/1.1", b""),
     (b"GET / ", b'GET /?q=\\"a\\" '),
     (b"GET / ", b"GET /\xc3\xa9\x01 "),
     (b' 200 5 "-"', b' 200 5 "-'),
@@ -77,8 +86,8 @@ def read_patiently(content: bytes, name: str = "log") -> Counts:
 def comparable(counts: Counts) -> Counts:
     """Event names come in the order of the lines, or of the groups: that is nobody's business."""
     for uses in counts.uses.values():
-        names = [bytes(uses.events[n : n + 8]) for n in range(0, len(uses.events), 8)]
-        uses.events = bytearray(b"".join(sorted(names)))
+        each = [bytes(uses.each[n : n + USE_BYTES]) for n in range(0, len(uses.each), USE_BYTES)]
+        uses.each = bytearray(b"".join(sorted(each)))
     return counts
 
 
@@ -103,7 +112,8 @@ def test_the_usual_line_is_counted_by_the_column() -> None:
     ((caller, uses),) = counts.uses.items()
     assert (caller.key_id, caller.user_agent, caller.network) == ("k1", "curl", "10.0.0.1")
     assert caller.hour == datetime(2015, 5, 17, 10, tzinfo=UTC)
-    assert sorted(uses.events[n] & 1 for n in (7, 15)) == [0, 1]
+    assert sorted(uses.each[n] & 1 for n in (7, 7 + USE_BYTES)) == [0, 1]
+    assert counts.endpoints == {bytes(uses.each[8:16]): "GET /"}
 
 
 def test_of_a_piece_only_the_odd_lines_are_left_to_the_patient_reader() -> None:

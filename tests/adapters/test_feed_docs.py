@@ -69,6 +69,7 @@ def test_the_map_on_the_page_reads_the_line_on_the_page() -> None:
         event=sighting.event,
         own_id=True,
         client="zap",
+        endpoint="GET /v1/users/{id}",
     )
 
 

@@ -96,7 +96,40 @@ def test_a_line_becomes_a_sighting_with_all_it_says(log_format: LogFormat) -> No
         account_id=None,
         event=sighting.event,
         own_id=False,
+        endpoint="GET /v1" if log_format is LogFormat.ALB else "",
     )
+
+
+REQUEST = {"method": "GET", "uri": "/v1/users/42?key=s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("log_format", "said"),
+    [
+        (LogFormat.NGINX_JSON, {"request": "GET /v1/users/42?key=s3cret HTTP/1.1"}),
+        (LogFormat.NGINX_JSON, {"request_method": "GET", "request_uri": "/v1/users/42?key=s3cret"}),
+        (LogFormat.NDJSON, {"method": "get", "path": "/v1/users/42"}),
+        (LogFormat.NDJSON, {"method": "GET", "path": "https://api.example.com/v1/users/42"}),
+        (LogFormat.ENVOY, {"method": "GET", "path": "/v1/users/42"}),
+        (LogFormat.KONG, {"request": JSON[LogFormat.KONG]["request"] | REQUEST}),
+    ],
+)
+def test_what_was_called_is_read_without_what_it_was_about(
+    log_format: LogFormat, said: dict[str, Any]
+) -> None:
+    sighting = one(log_format, JSON[log_format] | said)
+
+    assert isinstance(sighting, Sighting)
+    assert sighting.endpoint == "GET /v1/users/{id}"
+
+
+def test_cloudfront_says_what_was_called_where_its_fields_do() -> None:
+    fields = FIELDS.replace(b"c-ip", b"cs-method cs-uri-stem c-ip")
+    line = CLOUDFRONT.replace(b"203.", b"GET\t/v1/users/42\t203.")
+    (sighting,) = FEEDS[LogFormat.CLOUDFRONT].read(Piece("log", fields + line))
+
+    assert isinstance(sighting, Sighting)
+    assert sighting.endpoint == "GET /v1/users/{id}"
 
 
 @pytest.mark.parametrize("log_format", list(LogFormat))

@@ -64,6 +64,9 @@ def event(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+SECRETS = "secretsmanager.amazonaws.com"
+
+
 def dump(value: Any) -> bytes:
     return json.dumps(value).encode()
 
@@ -72,7 +75,7 @@ def dump(value: Any) -> bytes:
 
 
 def test_a_cloudtrail_event_becomes_a_sighting_with_all_it_says(read: Read) -> None:
-    sighting = one(read(CLOUDTRAIL, dump([event(errorCode="AccessDenied")])))
+    sighting = one(read(CLOUDTRAIL, dump([event(errorCode="AccessDenied", eventSource=SECRETS)])))
 
     assert sighting == Sighting(
         key_id="AKIA1",
@@ -83,6 +86,7 @@ def test_a_cloudtrail_event_becomes_a_sighting_with_all_it_says(read: Read) -> N
         account_id="903144391865",
         event=sighting.event,
         own_id=True,
+        endpoint="secretsmanager:GetSecretValue",
     )
     assert len(sighting.event) == 8
 
@@ -218,6 +222,7 @@ def test_an_access_log_line_becomes_a_sighting_in_utc(read: Read) -> None:
         account_id=None,
         event=sighting.event,
         own_id=False,
+        endpoint="GET /",
     )
 
 

@@ -21,6 +21,7 @@ from tests.support.command_line import CommandLine
 from tests.support.credential_reports import ANSWERS, FOLDER, MADE
 from tests.support.database import digests, run
 
+CALLED = {"k-acme-1": "/v1/users/42", "k-acme-2": "/v1/users/7?token=s3cret", "k-nobody": "-"}
 CALLS = (
     ("k-acme-1", "Zapier", "10.0.0.1", 1),
     ("k-acme-1", "Zapier", "10.0.0.2", 2),
@@ -42,7 +43,7 @@ def used(campaign: Campaign, start: Callable[[], SqlUnitOfWork]) -> Engine:
         at = NOW - timedelta(days=days, hours=1)
         lines.append(
             f"{address} - {key} [{at:%d/%b/%Y:%H:%M:%S} +0000]"
-            f' "GET / HTTP/1.1" 200 5 "-" "{agent}"\n'
+            f' "GET {CALLED.get(key, "/")} HTTP/1.1" 200 5 "-" "{agent}"\n'
         )
     log = Piece("log", "".join(lines).encode())
     UsageImport(start).import_log(log, FEEDS[LogFormat.COMBINED], feed="web", operator="olga")
@@ -183,6 +184,8 @@ def test_keys_as_of_an_instant_know_nothing_of_later_uses(cli: CommandLine, used
         (("keys", "--out-of-scope", "nothing", "--json"), 1, "no deprecation 'nothing'"),
         (("keys", "--integration", "Zap", "--json"), 1, "no integration 'Zap' (known: Zapier)"),
         (("account", "nobody"), 1, "no account 'nobody'"),
+        (("endpoints", "--account", "nobody"), 1, "no account 'nobody'"),
+        (("endpoints", "--key", "nothing"), 1, "no key of this id is registered"),
         (("integrations", "Zap", "--json"), 1, "no integration 'Zap' (known: Zapier)"),
         (("integrations", "Zapier", "--candidates"), 2, "not both"),
         (("burn-down", "nothing"), 1, "no deprecation 'nothing'"),
@@ -221,7 +224,28 @@ def test_an_account_is_told_what_exactly_breaks(cli: CommandLine, used: Engine) 
     assert {program["program"] for program in programs} == {"Acme-App", "billing-cron"}
     assert "+100 %" in shown
     assert "k-acme-1, k-acme-2" in shown
+    users = {"endpoint": "GET /v1/users/{id}", "keys": 1, "accounts": 1, "count": 3}
+    assert found["endpoints"] == [
+        users | {"last_day": "2026-12-31"},
+        {"endpoint": "GET /", "keys": 1, "accounts": 1, "count": 1, "last_day": "2026-12-31"},
+    ]
+    assert "GET /v1/users/{id}" in shown
     assert "last used 2026-12-31 11:00 UTC, within the last 30 d" in shown
+
+
+def test_endpoints_are_listed_for_all_for_an_account_and_for_a_key(
+    cli: CommandLine, used: Engine
+) -> None:
+    def listed(*filters: str) -> list[tuple[str, int, int, int]]:
+        items = cli("usage", "endpoints", *filters, "--json").items
+        return [(i["endpoint"], i["keys"], i["accounts"], i["count"]) for i in items]
+
+    assert listed() == [("GET /v1/users/{id}", 1, 1, 3), ("GET /", 2, 2, 2)]
+    assert listed("--account", "beta") == [("GET /", 1, 1, 1)]
+    assert listed("--key", "k-acme-1") == [("GET /v1/users/{id}", 1, 1, 3)]
+    assert listed("--account", "acme", "--key", "k-beta-1") == []
+    assert listed("--key", "k-nobody") == []
+    assert "GET /v1/users/{id}" in cli("usage", "endpoints").stdout
 
 
 def test_integrations_are_listed_and_one_with_its_accounts(cli: CommandLine, used: Engine) -> None:

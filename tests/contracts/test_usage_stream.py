@@ -58,6 +58,7 @@ def subject(request: pytest.FixtureRequest, servers: EmbeddedServers) -> Subject
 
 def test_what_goes_in_comes_out_equal_and_in_order(subject: Subject) -> None:
     refused = use_sum("clé ü", account_id=None, user_agent="", network="", refused=True)
+    refused = refused._replace(endpoint="GET /v1/users/{id}")
     batches = [use_batch(1, use_sum(), refused), use_batch(2, dropped=7)]
     subject.append(*batches)
 
@@ -142,6 +143,20 @@ def test_a_stream_whose_ids_begin_anew_below_the_old_ones_is_read_all_the_same(
     assert [entry.name for entry in stream.read(10)] == ["5-1"]
 
 
+def test_a_gateway_of_an_earlier_release_does_not_say_what_was_called(valkey: redis.Redis) -> None:
+    sound = json.loads(zlib.decompress(encode(use_batch(1))))
+    sound["sums"] = [one[:8] for one in sound["sums"]]
+    valkey.xadd(STREAM, {"batch": packed(sound)})
+
+    assert [entry.batch for entry in ValkeyUsageStream(valkey).read(1)] == [use_batch(1)]
+
+
+def test_what_is_no_endpoint_is_not_believed_and_the_use_is_not_lost(valkey: redis.Redis) -> None:
+    valkey.xadd(STREAM, {"batch": damaged(endpoint="GET /v1/s3cret-42")})
+
+    assert [entry.batch for entry in ValkeyUsageStream(valkey).read(1)] == [use_batch(1)]
+
+
 def packed(value: Any) -> bytes:
     return zlib.compress(json.dumps(value).encode())
 
@@ -166,6 +181,7 @@ POISON = {
     "not an object": packed([1]),
     "fields missing": packed({"gateway": "g"}),
     "no gateway": damaged(gateway=""),
+    "an endpoint that is no text": damaged(endpoint=7),
     "a number that is none": damaged(number="1"),
     "number nought": damaged(number=0),
     "true as a number": damaged(number=True),

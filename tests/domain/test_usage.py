@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from rollout.domain.usage import (
     EVENT_BYTES,
+    USE_BYTES,
     Source,
     Uses,
     mark,
     normalise_user_agent,
 )
+from rollout.domain.usage.endpoints import NO_ENDPOINT
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -71,10 +73,10 @@ def test_uses_within_an_hour_add_up_whatever_their_order() -> None:
     first, middle, last = (NOW.replace(minute=minute) for minute in (15, 30, 45))
     uses = Uses(middle, middle)
     for at, refused in ((middle, True), (last, False), (first, True)):
-        uses.add(bytes(7) + bytes([at.minute]), at=at, refused=refused)
+        uses.add(bytes(7) + bytes([at.minute]), NO_ENDPOINT, at=at, refused=refused)
 
     assert (uses.first_at, uses.last_at) == (first, last)
-    assert [name & 1 for name in uses.events[EVENT_BYTES - 1 :: EVENT_BYTES]] == [1, 0, 1]
+    assert [name & 1 for name in uses.each[EVENT_BYTES - 1 :: USE_BYTES]] == [1, 0, 1]
 
 
 @given(event=st.binary(min_size=EVENT_BYTES, max_size=EVENT_BYTES), refused=st.booleans())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from rollout.domain.notices import NoticeState
@@ -102,6 +103,43 @@ def test_a_message_says_which_key_when_and_who_still_calls(
         for words in ("Acme Inc", "acme", "…me-1", "Europe/Berlin", "17:00", "16:00", "Zapier"):
             assert words in part, words
     assert "17:00" in letter.subject
+
+
+def test_a_message_says_what_an_account_called_most_in_the_last_30_days(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin()
+    today = NOW.date()
+    called = [
+        ("k-acme-1", today, "GET /v1/users/{id}", 800),
+        ("k-acme-2", today - timedelta(days=29), "GET /v1/users/{id}", 404),
+        *(("k-acme-1", today, f"GET /v1/{word}", n) for n, word in enumerate("abcde", 1)),
+        ("k-acme-1", today, "other", 9_000),
+        ("k-acme-1", today - timedelta(days=30), "GET /v1/past", 9_000),
+        ("k-acme-ios", today, "GET /v1/app", 9_000),
+        ("k-beta-1", today, "POST /v1/beta", 1),
+    ]
+    for key, day, endpoint, uses in called:
+        campaign.run("SELECT rollout_month_of_endpoints(:day)", day=day)
+        campaign.run(
+            "INSERT INTO key_endpoints VALUES (:key, :day, :endpoint, :uses)",
+            key=key,
+            day=day,
+            endpoint=endpoint,
+            uses=uses,
+        )
+    campaign.remind()
+
+    letters = {sent.to: sent.letter for sent in mailer.sent}
+    for said in (letters[ANN].text, letters[ANN].html):
+        words = re.sub(r"<[^>]+>", "", said)
+        assert "Mostly called:" in words
+        assert re.findall(r"(\S+ /v1/\S+)\s+\(([^)]+)\)", words) == [
+            ("GET /v1/users/{id}", "1,204 calls"),
+            *((f"GET /v1/{word}", f"{n} calls") for n, word in ((5, "e"), (4, "d"), (3, "c"))),
+            ("GET /v1/b", "2 calls"),
+        ]
+    assert "POST /v1/beta (1 call)" in letters[BOB].text
 
 
 def test_a_temporary_failure_is_tried_again_with_the_same_message_id(

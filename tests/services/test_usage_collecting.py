@@ -77,6 +77,23 @@ def test_uses_are_counted_by_key_source_and_hour_and_refused_ones_apart(
     assert stream.read(10) == []
 
 
+def test_what_gateways_saw_called_is_counted_by_key_and_day(
+    engine: Engine, stream: FakeUsageStream, collector: UsageCollector
+) -> None:
+    users = use_sum(endpoint="GET /v1/users")
+    later = {"first_at": AT + timedelta(hours=1), "last_at": AT + timedelta(hours=1)}
+    stream.put(use_batch(1, users, users._replace(**later), use_sum("k2", endpoint="GET /v1")))
+    stream.put(use_batch(2, use_sum(), users._replace(refused=True, uses=1)))
+    collector.collect()
+    stream.put(use_batch(3, users))
+    collector.collect()
+
+    assert rows(engine, "SELECT * FROM key_endpoints ORDER BY key_id") == [
+        ("k1", AT.date(), "GET /v1/users", 10),
+        ("k2", AT.date(), "GET /v1", 3),
+    ]
+
+
 def test_nothing_is_done_where_nothing_came(engine: Engine, collector: UsageCollector) -> None:
     assert collector.collect().entries == 0
     assert rows(engine, "SELECT 1 FROM feeds") == []

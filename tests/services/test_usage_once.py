@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,12 +24,14 @@ from sqlalchemy import Engine
 
 from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
+from rollout.adapters.db.usage_endpoints import EndpointNumbers
 from rollout.adapters.db.usage_events import EventNames
 from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.adapters.feeds import FEEDS, LogFormat
 from rollout.adapters.feeds.files import LogFile
 from rollout.adapters.signatures import load_signatures
 from rollout.domain.usage import Caller, Uses
+from rollout.domain.usage.endpoints import MOST_ENDPOINTS, NO_ENDPOINT, OTHER, digest_endpoint
 from rollout.services.usage import CallerNaming, Tally, UsageImport
 from tests.support.database import digests, fresh_database, rows, run
 from tests.support.processes import environment, wait_until
@@ -33,23 +39,25 @@ from tests.support.processes import environment, wait_until
 # When each thing was done, and in which pieces: all else must be equal.
 BOOKKEEPING = {"usage_files", "facts", "facts_unsealed", "seals"}
 BEGIN = datetime(2024, 11, 30, tzinfo=UTC)
+CALLS = {"1": "GET /{id}", "v1/me": "GET /v1/me"}
 AGENTS = ("Zapier", "curl/8.{}", "python-requests/2.{}", "Mozilla/5.0 (X11; rv:{}.0) Gecko")
 
 Take = Callable[..., Tally | None]
 
 
-def make_lines(count: int, seed: int) -> list[str]:
+def make_lines(many: int, seed: int) -> list[str]:
     """Write a log: busy seconds with equal lines, refusals, several offsets, lines out of order."""
     dice = random.Random(seed)
     lines = []
-    for number in range(count):
+    for number in range(many):
         at = BEGIN + timedelta(seconds=number // 3 + dice.choice((0, 0, 0, -7200)))
         offset = dice.choice((0, 0, 1, -5))
         local = at + timedelta(hours=offset)
         key, agent = dice.randrange(9), dice.choice(AGENTS).format(dice.randrange(3))
+        path = dice.choice(tuple(CALLS))
         lines.append(
             f"10.0.0.{key} - {f'k{key}' if key else '-'} [{local:%d/%b/%Y:%H:%M:%S} {offset:+03}00]"
-            f' "GET /{dice.randrange(2)} HTTP/1.1" {dice.choice((200, 401))} 5 "-" "{agent}"\n'
+            f' "GET /{path} HTTP/1.1" {dice.choice((200, 401))} 5 "-" "{agent}"\n'
         )
     return lines
 
@@ -137,6 +145,10 @@ def test_logs_that_come_together_count_as_they_do_one_after_the_other(
         )
     )
 
+    assert dict(rows(engine, "SELECT endpoint, sum(count) FROM key_endpoints GROUP BY 1")) == {
+        endpoint: sum(f"GET /{path} " in line and "k" in line.split()[2] for line in lines)
+        for path, endpoint in CALLS.items()
+    }
     assert [one.log.name for one in imported] == list(map(str, paths))
     assert [one.log.name for one in imported if one.refused] == [
         str(path) for path in paths if path in {damaged, odd}
@@ -150,6 +162,34 @@ def test_logs_that_come_together_count_as_they_do_one_after_the_other(
     ]
     assert rows(engine, "SELECT sum(events) FROM usage_files") == [(uses,)]
     assert content(engine) == expected
+
+
+def test_of_more_endpoints_than_are_kept_apart_the_same_are_kept_in_every_order(
+    engine: Engine, take: Take, servers: EmbeddedServers, tmp_path: Path
+) -> None:
+    dice = random.Random(6)
+    words = [a + b + c for a in "bdgkm" for b in "aeiou" for c in "nst"]
+    lines = [
+        f"10.0.0.1 - k1 [{BEGIN + timedelta(seconds=n):%d/%b/%Y:%H:%M:%S} +0000]"
+        f' "GET /{dice.choice(words)} HTTP/1.1" 200 5 "-" "curl"\n'
+        for n in range(3000)
+    ]
+    take(write(tmp_path / "whole", lines))
+    pieces = [write(tmp_path / f"{n}", piece) for n, piece in enumerate(overlapping(lines, dice))]
+    with fresh_database(servers.database_url) as url:
+        other = make_engine(url)
+        for path in [*reversed(pieces), *pieces]:
+            take_in(other, path)
+        expected = content(other)
+        other.dispose()
+
+    assert content(engine) == expected
+    kept = rows(engine, "SELECT endpoint, count FROM key_endpoints ORDER BY endpoint")
+    called = Counter("GET /" + word for word in re.findall(r"GET /(\w+)", "".join(lines)))
+    apart = sorted(called)[:MOST_ENDPOINTS]  # all are equally long
+    assert dict(kept) == {name: called[name] for name in apart} | {
+        OTHER: 3000 - sum(called[name] for name in apart)
+    }
 
 
 def test_a_line_that_two_servers_log_in_one_second_is_two_uses_if_their_feeds_have_names(
@@ -191,12 +231,15 @@ def test_names_are_unique_and_as_many_as_there_are_events(
     *, batches: list[list[int]], own_ids: bool
 ) -> None:
     caller = Caller("k", None, "curl", "10.0.0.1", "", BEGIN, own_ids)
-    names = EventNames()
+    names, numbers = EventNames(), EndpointNumbers(count(7))
+    numbers.add({digest_endpoint(name): name for name in ("GET /", "PUT /")})
+    called = np.frombuffer(digest_endpoint("GET /"), ">u8").astype(np.uint64)
     given_names: list[bytes] = []
     for batch in batches:
-        events = b"".join((digest * 2).to_bytes(8) for digest in batch)
-        for counted in names.number({caller: Uses(BEGIN, BEGIN, bytearray(events))}):
+        each = b"".join((digest * 2).to_bytes(8) + digest_endpoint("GET /") for digest in batch)
+        for counted in names.number({caller: Uses(BEGIN, BEGIN, bytearray(each))}, numbers):
             assert counted.count == len(counted.events) // 8
+            assert counted.endpoints == numbers.of(called).tobytes() * counted.count
             given_names += [counted.events[n : n + 8] for n in range(0, len(counted.events), 8)]
 
     everything = [digest for batch in batches for digest in batch]
@@ -212,9 +255,11 @@ def test_hours_that_are_set_aside_in_files_are_found_again(
 
     def bring(hour: int) -> bytes:
         at = BEGIN + timedelta(hours=hour)
-        events = b"".join((2 * n).to_bytes(8) for n in range(6))
+        each = b"".join((2 * n).to_bytes(8) + NO_ENDPOINT for n in range(6))
         caller = Caller("k", None, "curl", "10.0.0.1", "", at, own_ids=False)
-        (counted,) = names.number({caller: Uses(at, at, bytearray(events))})
+        (counted,) = names.number(
+            {caller: Uses(at, at, bytearray(each))}, EndpointNumbers(count(1))
+        )
         return counted.events
 
     brought = [bring(hour) for hour in (0, 1, 2, 0, 1, 2)]

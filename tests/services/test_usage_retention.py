@@ -42,6 +42,7 @@ def test_whole_months_are_dropped_and_the_last_use_stays(
     assert UsageRetention(start, timedelta(days=40)).drop_old() == 0
 
     assert rows(engine, "SELECT last_at FROM sightings") == [(months[2],)]
+    assert rows(engine, "SELECT day FROM key_endpoints") == [(months[2].date(),)]
     assert rows(engine, USAGE) == [(3, months[0], months[2])]
     assert rows(engine, "SELECT data -> 'months' FROM facts ORDER BY seq DESC LIMIT 1") == [
         (["sightings_2024_09", "sightings_2024_10"],)
@@ -60,6 +61,7 @@ def test_a_use_of_a_dropped_month_changes_no_count_but_is_not_lost(
 
     assert tally is not None
     assert (tally.sightings, tally.repeated) == (0, 3)
+    assert rows(engine, "SELECT day, count FROM key_endpoints") == [(kept.date(), 1)]
     assert rows(engine, USAGE) == [(2, older, kept)]
 
 

@@ -168,7 +168,9 @@ def test_names_of_what_is_retired_and_what_replaces_it_come_from_the_deprecation
 
 
 def test_keys_in_use_by_nobody_we_know_are_not_called_unused(renderer: TemplateRenderer) -> None:
-    for shown in words(renderer.render("reminder", replace(sample_context(), callers=()))):
+    for shown in words(
+        renderer.render("reminder", replace(sample_context(), callers=(), endpoints=()))
+    ):
         assert "These keys are in use, but we have no record of who called." in shown
         assert "No calls seen" not in shown
 

@@ -466,6 +466,36 @@ def test_an_address_is_believed_only_where_the_proxy_wrote_it(
     assert [one.network for one in door.seen()] == [address]
 
 
+@pytest.mark.parametrize(
+    ("where", "headers", "endpoint"),
+    [
+        (
+            "?profile=nginx",
+            {"x_original_method": "GET", "x_original_uri": "/v1/users/42?token=s3cret"},
+            "GET /v1/users/{id}",
+        ),
+        ("?profile=nginx", {"x_forwarded_method": "GET", "x_forwarded_uri": "/v1/users"}, ""),
+        (
+            "",
+            {"x_forwarded_method": "PUT", "x_forwarded_uri": "/v1/users/42"},
+            "PUT /v1/users/{id}",
+        ),
+        ("", {"x_forwarded_uri": "/v1/users"}, "/v1/users"),
+        ("/v1/users/42?page=2", {}, "PATCH /v1/users/{id}"),
+        ("/v1/users", {"x_forwarded_uri": "/v1/lies"}, "PATCH /v1/users"),
+        ("", {}, ""),
+    ],
+)
+def test_what_is_called_is_what_the_proxy_says(
+    cast: Cast, door: Door, where: str, headers: dict[str, str], endpoint: str
+) -> None:
+    cast.key("k1")
+    enforce(door.enforcement)
+    door.ask(basic("k1"), where, **headers)
+
+    assert [one.endpoint for one in door.seen()] == [endpoint]
+
+
 def test_a_stream_that_does_not_answer_holds_nobody_up_and_changes_no_answer(
     cast: Cast, door: Door
 ) -> None:

@@ -82,6 +82,8 @@ def test_equal_calls_of_an_hour_are_one_sum_and_all_others_are_apart() -> None:
         bench.note("k2")
         bench.note(caller=CALLER._replace(user_agent=b"wget"))
         bench.note(caller=CALLER._replace(network=b"::1"))
+        for number in range(2):
+            bench.note(caller=CALLER._replace(method=b"GET", target=b"/v1/users/%d" % number))
 
     (batch,) = run(see).batches()
 
@@ -92,8 +94,10 @@ def test_equal_calls_of_an_hour_are_one_sum_and_all_others_are_apart() -> None:
         ("k2", "curl/8", "192.0.2.7", False),
         ("k1", "wget", "192.0.2.7", False),
         ("k1", "curl/8", "::1", False),
+        ("k1", "curl/8", "192.0.2.7", False),
     ]
-    assert [one.uses for one in batch.sums] == [3, 1, 1, 1, 1, 1]
+    assert [one.uses for one in batch.sums] == [3, 1, 1, 1, 1, 1, 2]
+    assert [one.endpoint for one in batch.sums] == [""] * 6 + ["GET /v1/users/{id}"]
     assert (batch.sums[0].first_at, batch.sums[0].last_at) == (AT, AT + timedelta(seconds=0.05))
 
 

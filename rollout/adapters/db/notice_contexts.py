@@ -13,12 +13,21 @@ from sqlalchemy import Connection, Row, text
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
 from rollout.adapters.db.insiders import CUSTOMERS
-from rollout.domain.notices import CALLERS_SEEN, TREND_OF, Caller, NoticeContext, NoticeKey
+from rollout.domain.notices import (
+    CALLERS_SEEN,
+    TREND_OF,
+    Called,
+    Caller,
+    NoticeContext,
+    NoticeKey,
+)
 from rollout.domain.notices.links import MessageLinks
 from rollout.domain.plan import Deprecation
 from rollout.domain.usage import Coverage, judge_usage, most_used
+from rollout.domain.usage.endpoints import OTHER
 
 MAX_CALLERS = 10  # a message that lists more is not read
+MAX_ENDPOINTS = 5
 
 PEOPLE = """
 SELECT n.notice_id, n.notice_id AS linked, n.contact_id, n.required, n.deadline,
@@ -91,6 +100,18 @@ SELECT ranked.*, coalesce(i.migration_url, '') AS migration_url
   FROM ranked LEFT JOIN integrations i USING (integration)
  WHERE place <= :most ORDER BY account_id, place
 """
+# Whole days of UTC, and none that began before the callers are looked for.
+ENDPOINTS = """
+SELECT account_id, endpoint, calls FROM (
+  SELECT k.account_id, e.endpoint, sum(e.count) AS calls,
+         row_number() OVER (PARTITION BY k.account_id ORDER BY sum(e.count) DESC, e.endpoint)
+           AS place
+    FROM keys k JOIN key_endpoints e USING (key_id)
+   WHERE k.account_id = ANY(:accounts) AND k.kind = 'rest' AND e.endpoint <> :other
+     AND e.day > CAST((rollout_now() - CAST(:seen AS interval)) AT TIME ZONE 'UTC' AS date)
+   GROUP BY k.account_id, e.endpoint) ranked
+ WHERE place <= :most ORDER BY account_id, place
+"""
 REFUSED = """
 SELECT c.enrollment_id, sum(s.refused) AS refused
   FROM cutoffs c JOIN enrollments e USING (enrollment_id, schedule_version)
@@ -136,6 +157,7 @@ class NoticeContexts:
         }
         keys = _by(self._rows(KEYS, accounts=accounts), "account_id")
         callers = _by(self._rows(CALLERS, accounts=accounts, **_spans(now)), "account_id")
+        endpoints = self._endpoints(accounts)
         enrollments = [person.enrollment_id for person in people]
         refused = _by(self._rows(REFUSED, enrollments=enrollments), "enrollment_id")
         contexts = {}
@@ -152,6 +174,7 @@ class NoticeContexts:
                 keys=shown,
                 usage=most_used(key.usage for key in shown),
                 callers=tuple(_caller(row, heard) for row in callers[person.account_id]),
+                endpoints=endpoints[person.account_id],
                 deadline=person.deadline.astimezone(UTC),
                 previous_deadline=person.previous_deadline,
                 reason=person.reason,
@@ -166,6 +189,14 @@ class NoticeContexts:
                 brief_url=self._brief_url(person),
             )
         return contexts
+
+    def _endpoints(self, accounts: Sequence[str]) -> Mapping[str, tuple[Called, ...]]:
+        values = {"most": MAX_ENDPOINTS, "seen": CALLERS_SEEN, "other": OTHER}
+        found = _by(self._rows(ENDPOINTS, accounts=accounts, **values), "account_id")
+        return {
+            account_id: tuple(Called(row.endpoint, int(row.calls)) for row in found[account_id])
+            for account_id in accounts
+        }
 
     def _calendar_url(self, person: Row[Any]) -> str | None:
         links = self._links and self._links.calendar

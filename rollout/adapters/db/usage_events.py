@@ -21,12 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rollout.domain.usage import EVENT_BYTES, Caller, Uses
+from rollout.adapters.db.usage_endpoints import DIGEST, NUMBER, EndpointNumbers
+from rollout.domain.usage import EVENT_BYTES, USE_BYTES, Caller, Uses
 
 Names = NDArray[np.uint64]
 Hour = tuple[bool, datetime]  # whether its events have ids of their own, and its first instant
 
 NAME = np.dtype(">u8")  # as they are stored: the outcome is in the lowest bit
+USE = np.dtype([("name", NAME), ("endpoint", DIGEST)])  # as in ``Uses``
 NEXT = np.uint64(0x9E3779B97F4A7C16)  # even, so that the lowest bit stays
 MOST_RUNS = 8  # sorted runs that are searched one by one before they are merged
 IN_MEMORY = 1_500_000  # names of one log; the hours that came first are then set aside in a file
@@ -39,6 +41,7 @@ class Counted:
     caller: Caller
     uses: Uses
     events: bytes
+    endpoints: bytes  # of each event, the number of what was called
     count: int
     refused: int
 
@@ -105,21 +108,25 @@ class EventNames:
             self._taken.setdefault(key, set()).update(own.tolist())
         return self._taken
 
-    def number(self, uses: Mapping[Caller, Uses]) -> Iterator[Counted]:
+    def number(self, uses: Mapping[Caller, Uses], numbers: EndpointNumbers) -> Iterator[Counted]:
         """Give the next uses of the log their names; an id of the log's own counts once."""
         by_hour: dict[Hour, list[Caller]] = {}
         for caller in uses:
             by_hour.setdefault((caller.own_ids, caller.hour), []).append(caller)
         for key, callers in by_hour.items():
-            yield from self._number(key, callers, uses)
+            yield from self._number(key, callers, uses, numbers)
         self._make_room(by_hour)
 
     def _number(
-        self, key: Hour, callers: list[Caller], uses: Mapping[Caller, Uses]
+        self,
+        key: Hour,
+        callers: list[Caller],
+        uses: Mapping[Caller, Uses],
+        numbers: EndpointNumbers,
     ) -> Iterator[Counted]:
-        joined = b"".join(uses[caller].events for caller in callers)
-        digests = np.frombuffer(joined, NAME).astype(np.uint64)
-        ends = list(accumulate((len(uses[c].events) // EVENT_BYTES for c in callers), initial=0))
+        each = np.frombuffer(b"".join(uses[caller].each for caller in callers), USE)
+        digests = each["name"].astype(np.uint64)
+        ends = list(accumulate((len(uses[c].each) // USE_BYTES for c in callers), initial=0))
         nth = self._occurrences(key, digests)
         names = digests + nth.astype(np.uint64) * NEXT
         keep = nth == 0 if key[0] else np.ones(len(names), dtype=bool)
@@ -129,6 +136,7 @@ class EventNames:
         refused = np.concatenate(([0], np.cumsum((names & np.uint64(1)).astype(np.int64) * keep)))
         kept = np.concatenate(([0], np.cumsum(keep)))
         stored = names[keep].astype(NAME).tobytes()
+        endpoints = numbers.of(each["endpoint"].astype(np.uint64)[keep]).tobytes()
         for caller, (start, end) in zip(callers, pairwise(ends), strict=True):
             first, last = int(kept[start]), int(kept[end])
             if first < last:
@@ -136,6 +144,7 @@ class EventNames:
                     caller,
                     uses[caller],
                     stored[first * EVENT_BYTES : last * EVENT_BYTES],
+                    endpoints[first * NUMBER.itemsize : last * NUMBER.itemsize],
                     last - first,
                     int(refused[end] - refused[start]),
                 )
@@ -183,12 +192,23 @@ def union(*names: bytes) -> bytes:
     return np.unique(joined).astype(NAME).tobytes()
 
 
-def without(of_rows: Sequence[bytes], known: bytes) -> Iterator[tuple[int, int]]:
-    """Count, for each row, the names that are not known, and how many of them were refused."""
-    names = np.frombuffer(b"".join(of_rows), NAME).astype(np.uint64)
+@dataclass(frozen=True, slots=True)
+class New:
+    """What is new of a row: how many uses, how many of them refused, and what they called."""
+
+    count: int
+    refused: int
+    endpoints: bytes
+
+
+def without(of_rows: Sequence[tuple[bytes, bytes]], known: bytes) -> Iterator[New]:
+    """Return, for each row of names and endpoints, what of it has no known name."""
+    names = np.frombuffer(b"".join(events for events, _ in of_rows), NAME).astype(np.uint64)
+    endpoints = np.frombuffer(b"".join(called for _, called in of_rows), NUMBER)
     new = ~np.isin(names, np.frombuffer(known, NAME).astype(np.uint64))
     refused = new & (names & np.uint64(1)).astype(bool)
-    ends = list(accumulate((len(events) // EVENT_BYTES for events in of_rows), initial=0))
+    ends = list(accumulate((len(events) // EVENT_BYTES for events, _ in of_rows), initial=0))
     so_far = [np.concatenate(([0], np.cumsum(which))).tolist() for which in (new, refused)]
     for start, end in pairwise(ends):
-        yield so_far[0][end] - so_far[0][start], so_far[1][end] - so_far[1][start]
+        count, no = (sums[end] - sums[start] for sums in so_far)
+        yield New(count, no, endpoints[start:end][new[start:end]].tobytes())

@@ -12,12 +12,13 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, text
 
 from rollout.adapters.db.copy import copy_rows
+from rollout.adapters.db.usage_endpoints import add_calls, count_calls
 from rollout.adapters.db.usage_events import union, without
 from rollout.adapters.db.usage_retention import kept_since
 
 _BEFORE = (
     "SET LOCAL lock_timeout = 0",  # another merge takes as long as it takes
-    "ANALYZE staged",
+    "ANALYZE staged (log, own_ids, key_id, source_id, hour)",  # not what is long, and random
     "INSERT INTO feeds (feed) VALUES (:feed) ON CONFLICT DO NOTHING",
     # Whoever counts events of the same scope waits: else both would count what both bring.
     """
@@ -33,7 +34,7 @@ SELECT s.own_ids, s.hour, k.scope FROM (SELECT DISTINCT own_ids, hour FROM stage
   JOIN usage_seen k ON k.scope = {_SCOPE} AND k.hour = s.hour
 """
 _KNOWN = "SELECT events FROM usage_seen WHERE scope = :scope AND hour = :hour"
-_ROWS = "SELECT row, events FROM staged WHERE own_ids = :own_ids AND hour = :hour"
+_ROWS = "SELECT row, events, endpoints FROM staged WHERE own_ids = :own_ids AND hour = :hour"
 _BROUGHT = f"""
 SELECT {_SCOPE} AS scope, hour, string_agg(events, ''::bytea) AS events FROM staged
  GROUP BY 1, 2 ORDER BY 1, 2
@@ -43,10 +44,11 @@ INSERT INTO usage_seen (scope, hour, events) VALUES (:scope, :hour, :events)
 ON CONFLICT (scope, hour) DO UPDATE SET events = excluded.events
 """
 _RECOUNTED = """
-CREATE TEMPORARY TABLE recounted (row bigint, count bigint, refused bigint) ON COMMIT DROP
+CREATE TEMPORARY TABLE recounted (row bigint, count bigint, refused bigint, endpoints bytea)
+ON COMMIT DROP
 """
 _RECOUNT = """
-UPDATE staged SET count = r.count, refused = r.refused
+UPDATE staged SET count = r.count, refused = r.refused, endpoints = r.endpoints
   FROM recounted r WHERE r.row = staged.row
 """
 
@@ -71,7 +73,7 @@ WHERE excluded.example COLLATE "C" < sources.example COLLATE "C"
 """
 
 _MONTHS = """
-SELECT rollout_month_of_sightings(month)
+SELECT rollout_month_of_sightings(month), rollout_month_of_endpoints(month)
   FROM (SELECT DISTINCT date_trunc('month', hour, 'UTC') AS month FROM counted ORDER BY 1) months
 """
 
@@ -168,6 +170,7 @@ def merge_staged(
     _leave_the_late(connection)
     _recount(connection, feed)
     _note_seen(connection, feed)
+    count_calls(connection)
     add_staged(connection, feed)
     return {row.log: row.uses for row in connection.execute(text(_BY_LOG))}
 
@@ -176,6 +179,7 @@ def add_staged(connection: Connection, feed: str) -> None:
     """Add what is staged, all of which is new, to the tables."""
     for statement in _MERGE:
         connection.execute(text(statement), {"feed": feed})
+    add_calls(connection)
 
 
 def _leave_the_late(connection: Connection) -> None:
@@ -192,14 +196,17 @@ def _recount(connection: Connection, feed: str) -> None:
     if not hours:
         return
     connection.execute(text("CREATE INDEX ON staged (hour, own_ids)"))
-    recounted: list[tuple[int, int, int]] = []
+    recounted: list[tuple[int, int, int, bytes]] = []
     for own_ids, hour, scope in hours:
         known = connection.execute(text(_KNOWN), {"scope": scope, "hour": hour}).scalar_one()
         rows = connection.execute(text(_ROWS), {"own_ids": own_ids, "hour": hour}).all()
-        new = without([row.events for row in rows], known)
-        recounted += [(row.row, *counts) for row, counts in zip(rows, new, strict=True)]
+        new = without([(row.events, row.endpoints) for row in rows], known)
+        recounted += [
+            (row.row, left.count, left.refused, left.endpoints)
+            for row, left in zip(rows, new, strict=True)
+        ]
     connection.execute(text(_RECOUNTED))
-    copy_rows(connection, "recounted", ("row", "count", "refused"), recounted)
+    copy_rows(connection, "recounted", ("row", "count", "refused", "endpoints"), recounted)
     connection.execute(text(_RECOUNT))
 
 

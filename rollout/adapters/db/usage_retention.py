@@ -1,4 +1,7 @@
-"""How long sightings per hour are kept: whole months are dropped; last uses are kept for ever."""
+"""How long sightings per hour and calls per day are kept: whole months are dropped.
+
+First and last uses are kept for ever.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ ON CONFLICT (name) DO UPDATE SET position = excluded.position
 """
 _MONTHS = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
- WHERE i.inhparent = 'sightings'::regclass AND c.relname < :first_kept ORDER BY c.relname
+ WHERE i.inhparent = CAST(:of AS regclass) AND c.relname < :first_kept ORDER BY c.relname
 """
 
 
@@ -32,11 +35,16 @@ def drop_before(connection: Connection, month: datetime) -> list[str]:
     since = kept_since(connection)
     if since is not None and since >= month:
         return []
-    dropped = list(
-        connection.execute(text(_MONTHS), {"first_kept": f"sightings_{month:%Y_%m}"}).scalars()
-    )
-    for name in dropped:
-        connection.execute(text(f"DROP TABLE {name}"))
+    dropped = _drop_months(connection, "sightings", month)
+    _drop_months(connection, "key_endpoints", month)
     connection.execute(text("DELETE FROM usage_seen WHERE hour < :month"), {"month": month})
     connection.execute(text(_NOTE), {"name": HORIZON, "position": month.isoformat()})
     return dropped
+
+
+def _drop_months(connection: Connection, table: str, month: datetime) -> list[str]:
+    first_kept = {"of": table, "first_kept": f"{table}_{month:%Y_%m}"}
+    names = list(connection.execute(text(_MONTHS), first_kept).scalars())
+    for name in names:
+        connection.execute(text(f"DROP TABLE {name}"))
+    return names

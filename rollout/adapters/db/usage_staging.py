@@ -11,18 +11,20 @@ from itertools import count
 from sqlalchemy import Connection, text
 
 from rollout.adapters.db.copy import copy_rows
+from rollout.adapters.db.usage_endpoints import EndpointNumbers
 from rollout.adapters.db.usage_events import EventNames
 from rollout.adapters.db.usage_files import known
-from rollout.domain.usage import EVENT_BYTES, Source
+from rollout.domain.usage import USE_BYTES, Source
 from rollout.services.ports import Counts
 
 COLUMNS = (
     *("log", "row", "own_ids", "key_id", "account_id", "source_id", "hour"),
-    *("count", "refused", "first_at", "last_at", "events"),
+    *("count", "refused", "first_at", "last_at", "events", "endpoints"),
 )
 SOURCES = ("source_id", "user_agent", "network", "client", "example")
+ENDPOINTS = ("number", "endpoint")
 TOGETHER = 50_000  # rows of small logs
-ENOUGH = 8 << 20  # bytes of event names that are held in memory before they are written
+ENOUGH = 1 << 20  # uses that are held in memory before they are written
 
 TABLES = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",  # a long log may bring no use for long
@@ -30,13 +32,19 @@ TABLES = (
     CREATE TEMPORARY TABLE staged (
         log integer, row bigint, own_ids boolean, key_id text, account_id text, source_id bytea,
         hour timestamptz, count bigint, refused bigint, first_at timestamptz, last_at timestamptz,
-        events bytea STORAGE EXTERNAL  -- random bytes
+        events bytea STORAGE EXTERNAL,  -- random bytes
+        endpoints bytea  -- of each event, the number of what was called
     ) ON COMMIT DROP
     """,
     """
     CREATE TEMPORARY TABLE staged_sources (
         source_id bytea, user_agent text, network text, client text, example text
     ) ON COMMIT DROP
+    """,
+    "CREATE TEMPORARY TABLE staged_endpoints (number bigint, endpoint text) ON COMMIT DROP",
+    """
+    CREATE TEMPORARY TABLE called (key_id text, day date, endpoint bigint, uses bigint)
+    ON COMMIT DROP
     """,
 )
 
@@ -50,7 +58,8 @@ class Staging:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._held = Rows()
-        self._numbers = count()  # of rows
+        self._rows = count()
+        self._free = count(1)  # of endpoints
         self._names = EventNames()
         self._digests: set[bytes] = set()
         self.logs: list[StagedLog] = []
@@ -62,7 +71,10 @@ class Staging:
         """Take in one log: all of it, or nothing if this raises or it is known."""
         names = names or EventNames(self._names.taken())
         with self._connection.begin_nested() as savepoint:
-            log = StagedLog(self._connection, names, self._numbers, len(self.logs), self._digests)
+            numbers = EndpointNumbers(self._free)
+            log = StagedLog(
+                self._connection, names, numbers, self._rows, len(self.logs), self._digests
+            )
             yield log
             if log.known:
                 savepoint.rollback()
@@ -90,12 +102,14 @@ class StagedLog:
         self,
         connection: Connection,
         names: EventNames,
+        endpoints: EndpointNumbers,
         numbers: Iterator[int],
         log: int,
         before: AbstractSet[bytes],
     ) -> None:
         self._connection = connection
         self._names = names
+        self._endpoints = endpoints
         self._numbers = numbers
         self._log = log
         self._before = before
@@ -107,9 +121,9 @@ class StagedLog:
 
     def add(self, counts: Counts) -> None:
         """Take in the counts of the next piece."""
-        size = sum(len(uses.events) for uses in counts.uses.values())
-        self.brought += size // EVENT_BYTES
-        self._held += size
+        brought = sum(len(uses.each) for uses in counts.uses.values()) // USE_BYTES
+        self.brought += brought
+        self._held += brought
         self._gathered.merge_uses(counts)
         if self._held > ENOUGH:
             self.rest().write(self._connection)
@@ -124,8 +138,11 @@ class StagedLog:
         """Return what was gathered and not yet written."""
         gathered, self._gathered, self._held = self._gathered, Counts(), 0
         ids = {source: Source(*source).source_id for source in gathered.logged_as}
-        rows = Rows({(ids[s], *s, example) for s, example in gathered.logged_as.items()})
-        for counted in self._names.number(gathered.uses):
+        rows = Rows(
+            {(ids[s], *s, example) for s, example in gathered.logged_as.items()},
+            self._endpoints.add(gathered.endpoints),
+        )
+        for counted in self._names.number(gathered.uses, self._endpoints):
             caller, uses = counted.caller, counted.uses
             rows.rows.append(
                 (
@@ -141,6 +158,7 @@ class StagedLog:
                     uses.first_at,
                     uses.last_at,
                     counted.events,
+                    counted.endpoints,
                 )
             )
         return rows
@@ -148,19 +166,22 @@ class StagedLog:
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of the two tables, on their way there."""
+    """Rows of the three tables, on their way there."""
 
     sources: set[tuple[object, ...]] = field(default_factory=set)
+    endpoints: list[tuple[int, str]] = field(default_factory=list)
     rows: list[tuple[object, ...]] = field(default_factory=list)
 
     def add(self, others: Rows) -> None:
         """Take in others."""
         self.sources |= others.sources
+        self.endpoints += others.endpoints
         self.rows += others.rows
 
     def write(self, connection: Connection) -> None:
         """Write them away; none is left."""
         if self.rows:
             copy_rows(connection, "staged_sources", SOURCES, self.sources)
+            copy_rows(connection, "staged_endpoints", ENDPOINTS, self.endpoints)
             copy_rows(connection, "staged", COLUMNS, self.rows)
-            self.sources, self.rows = set(), []
+            self.sources, self.endpoints, self.rows = set(), [], []

@@ -7,12 +7,14 @@ them, again and again every second. That a batch counts once is what the cursor 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 
 from sqlalchemy import Connection, text
 
 from rollout.adapters.db.copy import copy_rows
+from rollout.adapters.db.usage_endpoints import CALLED, CallSum
 from rollout.adapters.db.usage_merge import add_staged
-from rollout.adapters.db.usage_staging import COLUMNS, SOURCES, TABLES
+from rollout.adapters.db.usage_staging import COLUMNS, ENDPOINTS, SOURCES, TABLES
 from rollout.domain.usage import Source, hour_of, normalise_user_agent
 from rollout.services.ports.usage_stream import UseSum
 
@@ -50,6 +52,10 @@ def merge_sums(connection: Connection, feed: str, sums: Sequence[UseSum]) -> int
         SOURCES,
         ((ids[s], s.user_agent, s.network, s.client, example) for s, example in logged),
     )
+    called = [one for one in sums if one.endpoint]
+    numbers = {endpoint: n for n, endpoint in enumerate({one.endpoint for one in called})}
+    copy_rows(connection, "staged_endpoints", ENDPOINTS, ((n, e) for e, n in numbers.items()))
+    copy_rows(connection, "called", CALLED, (_called(one, numbers[one.endpoint]) for one in called))
     copy_rows(connection, "staged", COLUMNS, _rows(sums, [ids[source] for source in sources]))
     add_staged(connection, feed)
     return sum(one.uses for one in sums)
@@ -60,4 +66,8 @@ def _rows(sums: Sequence[UseSum], source_ids: Sequence[bytes]) -> Iterator[tuple
         refused = one.uses if one.refused else 0
         times = one.first_at, one.last_at
         caller = one.key_id, one.account_id, source_id, hour_of(one.first_at)
-        yield (0, number, True, *caller, one.uses, refused, *times, b"")
+        yield (0, number, True, *caller, one.uses, refused, *times, b"", b"")
+
+
+def _called(one: UseSum, endpoint: int) -> CallSum:
+    return CallSum(one.key_id, one.first_at.astimezone(UTC).date(), endpoint, one.uses)

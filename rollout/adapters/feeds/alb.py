@@ -15,6 +15,7 @@ from rollout.adapters.feeds.mapped.cuts import target
 from rollout.adapters.feeds.reading import digest_record, field
 from rollout.adapters.feeds.url_keys import LONGEST, key_in_query
 from rollout.domain.usage import Sighting
+from rollout.domain.usage.endpoints import endpoint_of_request
 from rollout.services.ports import Keyless, Log, Reading, Unreadable
 
 _TIME = rb"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}Z?)"
@@ -66,4 +67,5 @@ def _reading(line: Line) -> Reading:
         account_id=None,
         event=digest_record(line.raw),
         own_id=False,
+        endpoint=endpoint_of_request(match[4].decode("utf-8", "replace")),
     )

@@ -14,6 +14,7 @@ from rollout.adapters.feeds.lines import Line, numbered_lines
 from rollout.adapters.feeds.reading import LONGEST_FIELD, digest_record, field
 from rollout.adapters.feeds.url_keys import key_in_query
 from rollout.domain.usage import Sighting
+from rollout.domain.usage.endpoints import endpoint_of
 from rollout.services.ports import Keyless, Log, Reading, Unreadable
 
 FIELDS = "#Fields:"
@@ -67,6 +68,7 @@ def _reading(line: Line, names: list[str]) -> Reading:
         account_id=None,
         event=digest_record(line.raw),
         own_id=False,
+        endpoint=endpoint_of(record.get("cs-method", ""), record.get("cs-uri-stem", "")),
     )
 
 

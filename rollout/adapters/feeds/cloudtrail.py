@@ -16,6 +16,7 @@ from typing import Any
 from rollout.adapters.feeds.json_records import JsonRecord, json_records
 from rollout.adapters.feeds.reading import digest_record, example, field
 from rollout.domain.usage import Sighting
+from rollout.domain.usage.endpoints import endpoint_of_event
 from rollout.services.ports import Keyless, Log, Reading, Unreadable
 
 WRAPPINGS = ("CloudTrailEvent", "detail", "log")
@@ -59,6 +60,7 @@ def _reading(record: JsonRecord) -> Reading:
         account_id=account_id,
         event=_digest(event),
         own_id=bool(event.get("eventID")),
+        endpoint=endpoint_of_event(_text(event.get("eventSource")), _text(event.get("eventName"))),
     )
 
 

@@ -35,6 +35,8 @@ ENVOY = Mapped(
         ),
         account=first_of("account_id", "account"),
         client=first_of("client_id"),
+        method=first_of("method", "request_method"),
+        path=first_of("path", "x_envoy_original_path", "request_path"),
         refused=Refusal(first_of("response_code", "status")),
     )
 )

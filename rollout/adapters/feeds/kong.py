@@ -27,6 +27,8 @@ KONG = Mapped(
         network=first_of("client_ip"),
         account=first_of("consumer.custom_id", "consumer.username", "consumer.id"),
         client=first_of("request.headers.x-client-id"),
+        method=first_of("request.method"),
+        path=first_of("request.uri", "request.url"),
         refused=Refusal(first_of("response.status")),
     )
 )

@@ -19,6 +19,8 @@ NDJSON = Mapped(
         account=first_of("account_id"),
         client=first_of("client"),
         event_id=first_of("event_id"),
+        method=first_of("method"),
+        path=first_of("path"),
         refused=AnyOf(
             (Among(first_of("refused"), frozenset({"true"})), Refusal(first_of("status")))
         ),

@@ -30,6 +30,8 @@ NGINX_JSON = Mapped(
         network=first_of("remote_addr", "client_ip", "remote_ip", "client", "ip"),
         account=first_of("account_id", "account"),
         client=first_of("client_id", "oauth_client"),
+        method=first_of("request_method", "method"),
+        path=first_of("request_uri", "uri", "path", "request"),
         refused=Refusal(first_of("status", "response_status", "code")),
     )
 )

@@ -22,8 +22,8 @@ class PackedCounts:
     callers: tuple[tuple[Any, ...], ...]  # a column for each field of a caller
     first: array[int]  # microseconds from the beginning of the hour
     last: array[int]
-    events: bytes  # of all callers
-    ends: array[int]  # where the events of each caller end, in bytes; the first begin at 0
+    each: bytes  # of all callers
+    ends: array[int]  # where the uses of each caller end, in bytes; the first begin at 0
 
     def unpack(self) -> Counts:
         """Return what was packed."""
@@ -35,7 +35,7 @@ class PackedCounts:
             uses[caller] = Uses(
                 caller.hour + first * MICROSECOND,
                 caller.hour + last * MICROSECOND,
-                bytearray(self.events[start:end]),
+                bytearray(self.each[start:end]),
             )
         return replace(self.others, uses=uses)
 
@@ -48,6 +48,6 @@ def pack(counts: Counts) -> PackedCounts:
         tuple(zip(*uses, strict=True)),
         array("q", ((u.first_at - c.hour) // MICROSECOND for c, u in uses.items())),
         array("q", ((u.last_at - c.hour) // MICROSECOND for c, u in uses.items())),
-        b"".join(u.events for u in uses.values()),
-        array("q", accumulate((len(u.events) for u in uses.values()), initial=0)),
+        b"".join(u.each for u in uses.values()),
+        array("q", accumulate((len(u.each) for u in uses.values()), initial=0)),
     )

@@ -9,7 +9,7 @@ from itertools import product
 
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput, RolloutError
-from rollout.domain.notices import Caller, NoticeContext, NoticeKey
+from rollout.domain.notices import Called, Caller, NoticeContext, NoticeKey
 from rollout.domain.notices.brief import Brief, Standing
 from rollout.domain.notices.unsubscribe import NOBODY
 from rollout.domain.usage import Usage
@@ -40,6 +40,9 @@ def sample_context(
         ),
         usage=usage,
         callers=_sample_callers(called) if in_use else (),
+        endpoints=(Called("GET /v1/users/{id}", 11_204), Called("POST /v1/orders", 1))
+        if in_use
+        else (),
         deadline=_DEADLINE,
         previous_deadline=_DEADLINE - timedelta(days=14),
         reason="Asked for by Acme: their release is two weeks late.",
@@ -180,7 +183,7 @@ def sample_contexts() -> Iterator[NoticeContext]:
         yield sample_context(usage)
         yield sample_context(usage, before=timedelta(days=-1))
     yield replace(sample_context(), required=True)
-    bare = replace(sample_context(), previous_deadline=None, reason=None, callers=())
+    bare = replace(sample_context(), previous_deadline=None, reason=None, callers=(), endpoints=())
     yield replace(bare, calendar_url=None, brief_url=None)
     yield replace(bare, account_name=HOSTILE, reason=HOSTILE, recipient=HOSTILE)
 

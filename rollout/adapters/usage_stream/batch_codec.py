@@ -10,6 +10,7 @@ from typing import Any
 from rollout.adapters.feeds.reading import field
 from rollout.domain.inventory_fields import MAX_ID
 from rollout.domain.usage import hour_of
+from rollout.domain.usage.endpoints import is_endpoint
 from rollout.services.ports.usage_stream import UseBatch, UseSum
 
 LONGEST = 16 << 20  # bytes of JSON; a gateway's largest batch is a tenth of it
@@ -51,6 +52,7 @@ def _sum(
     last: Any,
     uses: Any,
     refused: Any,
+    endpoint: Any = "",  # a gateway of an earlier release does not say
 ) -> UseSum:
     first_at, last_at = _instant(first), _instant(last)
     if not first_at <= last_at or hour_of(first_at) != hour_of(last_at):
@@ -66,6 +68,7 @@ def _sum(
         last_at,
         _whole(uses, 1),
         refused,
+        endpoint if is_endpoint(endpoint + "") else "",  # it still is a use
     )
 
 

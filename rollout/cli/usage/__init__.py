@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rollout.cli.usage import callers, counts, decisions, keys, sources, survey
+from rollout.cli.usage import callers, counts, decisions, endpoints, keys, sources, survey
 from rollout.cli.usage.group import usage
 
-__all__ = ["callers", "counts", "decisions", "keys", "sources", "survey", "usage"]
+__all__ = ["callers", "counts", "decisions", "endpoints", "keys", "sources", "survey", "usage"]

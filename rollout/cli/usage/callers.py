@@ -26,6 +26,7 @@ OWN_KEY_COLUMNS = ("key_id", "kind", "status", "usage", "last_seen", "why")
 CALLER_COLUMNS = (
     *("caller", "keys", "networks", "last_seen", "calls_per_day", "trend", "refused"),
 )
+ENDPOINT_COLUMNS = ("endpoint", "keys", "count", "last_day")
 INTEGRATION_COLUMNS = (
     *("integration", "kind", "confidence", "accounts", "keys", "networks", "count", "refused"),
     *("first_seen", "last_seen", "home_page", "migration_url", "reasons"),
@@ -52,13 +53,16 @@ def of_account(
         found = rollout.usage_questions.account(account_id)
     keys = [_own_key(key) for key in found.keys]
     callers = [_caller(caller) for caller in found.callers]
+    called = [asdict(row) for row in found.endpoints]
     if as_json:
-        print_json(_account_head(found) | {"keys": keys, "callers": callers})
+        print_json(_account_head(found) | {"keys": keys, "callers": callers, "endpoints": called})
         return
     out.print("[bold]keys[/]")
     print_list(keys, OWN_KEY_COLUMNS, as_json=False)
     out.print("\n[bold]who calls with them[/]")
     print_list(map(_caller_line, callers), CALLER_COLUMNS, as_json=False)
+    out.print("\n[bold]what they call most[/]")
+    print_list(called, ENDPOINT_COLUMNS, as_json=False)
     say_coverage(found.coverage)
 
 

@@ -49,6 +49,14 @@ class NoticeKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """What is called with the account's keys, by the evidence of the last 30 days."""
+
+    endpoint: str  # as ``domain.usage.endpoints`` writes it: ``GET /v1/users/{id}``
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeContext:
     """Everything a template may name. All instants are aware UTC; ``zone`` is the reader's."""
 
@@ -60,6 +68,7 @@ class NoticeContext:
     keys: tuple[NoticeKey, ...]
     usage: Usage  # of the account's keys as a whole: in use if any is, unknown before unused
     callers: tuple[Caller, ...]  # most calls first, at most ten
+    endpoints: tuple[Called, ...]  # most calls first, at most five
     deadline: datetime
     previous_deadline: datetime | None  # told before, where the date has moved
     reason: str | None  # of the extension or restore, in the operator's words

@@ -1,7 +1,7 @@
 """Usage: who still calls with a key, through what, and what we may conclude from it.
 
-``sightings`` are the uses themselves, ``user_agents`` says what a program calls itself, and
-``verdicts`` whether a key is in use, unused or unknown.
+``sightings`` are the uses themselves, ``user_agents`` says what a program calls itself,
+``endpoints`` what it called, and ``verdicts`` whether a key is in use, unused or unknown.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from rollout.domain.usage.judging import History, Judgement, judge_usage
 from rollout.domain.usage.rhythm import HOLIDAYS, Days
 from rollout.domain.usage.sightings import (
     EVENT_BYTES,
+    USE_BYTES,
     Caller,
     Sighting,
     Source,
@@ -33,6 +34,7 @@ __all__ = [
     "HOLIDAYS",
     "USAGE_FRESH",
     "USAGE_WINDOW",
+    "USE_BYTES",
     "Caller",
     "Coverage",
     "Days",

@@ -8,7 +8,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
+from rollout.domain.usage.endpoints import ENDPOINT_BYTES
+
 EVENT_BYTES = 8  # of the name of an event
+USE_BYTES = EVENT_BYTES + ENDPOINT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Sighting:
     # whichever files they come; else a log may hold two events that left equal records.
     own_id: bool
     client: str = ""  # what the caller says it is in a header, or its OAuth client, if logged
+    endpoint: str = ""  # what was called, as ``endpoints`` writes it, if logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +61,26 @@ class Caller(NamedTuple):
 
 @dataclass(slots=True)
 class Uses:
-    """The uses of one caller in one hour: their first, their last, and the name of each."""
+    """The uses of one caller in one hour: their first, their last, and what each was.
+
+    Of each there are ``USE_BYTES``: the name of its event, and the digest of its endpoint.
+    """
 
     first_at: datetime
     last_at: datetime
-    events: bytearray = field(default_factory=bytearray)  # one name after the other
+    each: bytearray = field(default_factory=bytearray)
 
-    def add(self, event: bytes, *, at: datetime, refused: bool) -> None:
+    def add(self, event: bytes, endpoint: bytes, *, at: datetime, refused: bool) -> None:
         """Count in one more."""
         self.first_at = min(self.first_at, at)
         self.last_at = max(self.last_at, at)
-        self.events += mark(event, refused=refused)
+        self.each += mark(event, refused=refused) + endpoint
 
     def merge(self, other: Uses) -> None:
         """Count in those of another piece of the same log."""
         self.first_at = min(self.first_at, other.first_at)
         self.last_at = max(self.last_at, other.last_at)
-        self.events += other.events
+        self.each += other.each
 
 
 def mark(event: bytes, *, refused: bool) -> bytes:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from rollout.domain.usage import Caller, Sighting, Uses
+from rollout.domain.usage.endpoints import digest_endpoint
 from rollout.services.ports.feeds import LastUse, Log, UsageFeed
 
 EXAMPLES = 5  # unreadable records that are shown
@@ -20,6 +21,7 @@ class Counts:
     records: int = 0
     uses: dict[Caller, Uses] = field(default_factory=dict)
     logged_as: dict[tuple[str, str, str], str] = field(default_factory=dict)  # source → user agent
+    endpoints: dict[bytes, str] = field(default_factory=dict)  # of the uses, by their digests
     last_uses: list[LastUse] = field(default_factory=list)
     ahead: list[Sighting] = field(default_factory=list)  # of a time that has not come yet
     keyless: int = 0
@@ -42,6 +44,13 @@ class Counts:
         known = self.logged_as.get(source)
         if known is None or logged < known:
             self.logged_as[source] = logged
+
+    def call(self, endpoint: str) -> bytes:
+        """Keep what was called, if that is known; return what stands for it in ``Uses``."""
+        digest = digest_endpoint(endpoint)
+        if endpoint:
+            self.endpoints[digest] = endpoint
+        return digest
 
     def merge(self, other: Counts) -> None:
         """Take in what the next piece of the same log holds."""
@@ -67,6 +76,7 @@ class Counts:
                 self.uses[caller] = uses
         for source, logged in other.logged_as.items():
             self.name(source, logged)
+        self.endpoints |= other.endpoints
 
 
 @runtime_checkable

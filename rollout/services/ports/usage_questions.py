@@ -155,6 +155,17 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """What was called with keys, as ``domain.usage.endpoints`` writes it."""
+
+    endpoint: str
+    keys: int
+    accounts: int  # that inventory or logs name
+    count: int
+    last_day: date  # in UTC
+
+
+@dataclass(frozen=True, slots=True)
 class FeedRow:
     """Where logs come from, and what was declared of it."""
 
@@ -234,6 +245,21 @@ class UsageQuestions(Protocol):
 
     def count_sources(self, by: SourceBy, at_least: Sequence[int]) -> Sequence[int]:
         """Count the sources that use keys of at least so many accounts, for each number."""
+        ...
+
+    def key_exists(self, key_id: str) -> bool:
+        """Say whether a key is registered, or was ever used."""
+        ...
+
+    def endpoints(
+        self,
+        after: date,
+        *,
+        account_id: str | None = None,
+        key_id: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[EndpointRow]:
+        """Read what was called after a day, the most called first."""
         ...
 
     def in_use_by_day(

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 
 class UseSum(NamedTuple):
-    """Uses of one key by one caller within one hour, all let pass or all refused, as a sum."""
+    """Uses of one key by one caller within one hour, of one endpoint and one outcome, as a sum."""
 
     key_id: str
     account_id: str | None  # that the gateway took the caller for
@@ -19,6 +19,7 @@ class UseSum(NamedTuple):
     last_at: datetime  # within the hour of ``first_at``
     uses: int
     refused: bool
+    endpoint: str = ""  # what was called, as ``domain.usage.endpoints`` writes it, if known
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,4 +107,4 @@ def _add(counts: Counts, use: Sighting) -> None:
     uses = counts.uses.get(caller)
     if uses is None:
         uses = counts.uses[caller] = Uses(use.at, use.at)
-    uses.add(use.event, at=use.at, refused=use.refused)
+    uses.add(use.event, counts.call(use.endpoint), at=use.at, refused=use.refused)

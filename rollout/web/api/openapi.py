@@ -32,6 +32,8 @@ USE = {
         "network": {"type": "string", "description": "The caller's address."},
         "account_id": {"type": "string"},
         "client": {"type": "string", "description": "What the caller says it is."},
+        "method": {"type": "string"},
+        "path": {"type": "string", "description": "Or a URL; only plain words of it are kept."},
         "event_id": {"type": "string", "description": "Equal ids are one use, whoever sends them."},
         "refused": {"type": "boolean"},
         "status": {"type": "integer", "description": "The HTTP status; 401 and 403 are refusals."},

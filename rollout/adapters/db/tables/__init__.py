@@ -33,6 +33,7 @@ from rollout.adapters.db.tables.sending import sending_minutes, sending_pauses
 from rollout.adapters.db.tables.templates import template_changes, template_versions
 from rollout.adapters.db.tables.usage import (
     feeds,
+    key_endpoints,
     key_sources,
     key_usage,
     sightings,
@@ -61,6 +62,7 @@ __all__ = [
     "holds",
     "integration_decisions",
     "integrations",
+    "key_endpoints",
     "key_sources",
     "key_usage",
     "keys",

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     ForeignKey,
     Index,
     Interval,
@@ -114,6 +115,19 @@ sightings = Table(
     Column("last_at", instant, nullable=False),
     PrimaryKeyConstraint("key_id", "source_id", "hour"),
     postgresql_partition_by="RANGE (hour)",
+)
+
+# What was called with a key, by day in UTC; see domain/usage/endpoints.py. The endpoint is written
+# out: a table of its own for them would grow with whatever callers think of.
+key_endpoints = Table(
+    "key_endpoints",
+    metadata,
+    Column("key_id", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("key_id", "day", "endpoint"),
+    postgresql_partition_by="RANGE (day)",  # one partition for each month, as of sightings
 )
 
 # Who has used which key, ever.

@@ -8,7 +8,14 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from rollout.adapters.db.coverage import read_coverage
-from rollout.adapters.db.usage_questions import burn_down, callers, feeds, keys, sources
+from rollout.adapters.db.usage_questions import (
+    burn_down,
+    callers,
+    endpoints,
+    feeds,
+    keys,
+    sources,
+)
 from rollout.domain.usage import Coverage
 from rollout.domain.usage.burn_down import Point
 from rollout.services.ports.usage import KeyRow
@@ -17,6 +24,7 @@ from rollout.services.ports.usage_questions import (
     CallerRow,
     CandidateRow,
     CustomerRow,
+    EndpointRow,
     FeedRow,
     GroupBy,
     IntegrationRow,
@@ -90,6 +98,23 @@ class SqlUsageQuestions:
     def count_sources(self, by: SourceBy, at_least: Sequence[int]) -> Sequence[int]:
         """Count the sources that use keys of at least so many accounts, for each number."""
         return sources.count_sources(self._connection, by, at_least)
+
+    def key_exists(self, key_id: str) -> bool:
+        """Say whether a key is registered, or was ever used."""
+        return endpoints.key_exists(self._connection, key_id)
+
+    def endpoints(
+        self,
+        after: date,
+        *,
+        account_id: str | None = None,
+        key_id: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[EndpointRow]:
+        """Read what was called after a day, the most called first."""
+        return endpoints.read_endpoints(
+            self._connection, after, account_id=account_id, key_id=key_id, limit=limit
+        )
 
     def in_use_by_day(
         self, kinds: frozenset[str], first: date, last: date, kept: timedelta

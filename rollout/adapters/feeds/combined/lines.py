@@ -17,6 +17,7 @@ from rollout.adapters.feeds.reading import (
     field,
 )
 from rollout.domain.usage import Sighting
+from rollout.domain.usage.endpoints import endpoint_of_request
 from rollout.services.ports import Keyless, Reading, Unreadable
 
 # Possessive throughout, so that no line, however hostile, costs more than a few passes.
@@ -25,7 +26,7 @@ _LINE = re.compile(
     (?: (?: [^\s:]++ | \[[^\s\]]++\] ) : [0-9]++ [ ] )?      # virtual host and port
     (\S++) [ ] \S++ [ ] (.*?) [ ]                            # address, identity, user
     \[ ([0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}(?::[0-9]{2}){3}[ ][-+][0-9]{4}) \] [ ]
-    " [^"\\]*+ (?: (?: \\. | " (?! [ ][0-9]{3}[ ][-0-9] ) ) [^"\\]*+ )*+ " [ ]   # request
+    " ([^"\\]*+ (?: (?: \\. | " (?! [ ][0-9]{3}[ ][-0-9] ) ) [^"\\]*+ )*+) " [ ]   # request
     ([0-9]{3}) [ ] (?: [0-9]++ | - ) (?![^ ])                # status, size
     (?:
         [ ] " [^"\\]*+ (?: (?: \\. | " (?! [ ]" ) ) [^"\\]*+ )*+ " [ ]       # referrer
@@ -47,7 +48,7 @@ def read_line(line: bytes) -> Reading | None:
     match = _LINE.match(line) if len(line) <= LONGEST_RECORD else None
     if match is None:
         return None
-    address, user, time, status, agent = match.groups()
+    address, user, time, request, status, agent = match.groups()
     at = instant(time)
     if at is None:
         return None
@@ -63,6 +64,7 @@ def read_line(line: bytes) -> Reading | None:
         account_id=None,
         event=digest_record(line),
         own_id=False,
+        endpoint=endpoint_of_request(request.decode("utf-8", "replace")),
     )
 
 

@@ -8,7 +8,7 @@ read once. Polars does both, outside of the interpreter's lock.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -20,7 +20,12 @@ from polars import col
 from rollout.adapters.feeds.combined.lines import NOBODY, REFUSALS, instant
 from rollout.adapters.feeds.reading import digest_record, field
 from rollout.domain.inventory_fields import MAX_ID
-from rollout.domain.usage import EVENT_BYTES, Caller, Uses, normalise_user_agent
+from rollout.domain.usage import USE_BYTES, Caller, Uses, normalise_user_agent
+from rollout.domain.usage.endpoints import (
+    ENDPOINT_BYTES,
+    digest_endpoint,
+    endpoint_of_request,
+)
 from rollout.services.ports import Counts
 
 # A line is "front:10:05:14 +0000] "request" 200 5 "referrer" "agent" more": by its quotes, seven
@@ -35,6 +40,10 @@ _FRONT = re.compile(
 _ZONE = re.compile(r" ([-+][0-9]{2}00)\] ")  # of whole hours: an hour here is an hour of UTC
 _SECOND = "^:[0-5][0-9]:[0-5][0-9]$"
 _ANSWER = "^ [0-9]{3} (?:[0-9]+|-) ?$"  # status and size
+# Most of what is no endpoint in a request: then few are left, and those are read one by one.
+_PROTOCOL = " HTTP/1.1"  # of most
+_QUERY = "[?#].*"
+_NO_WORD = "/(?:[0-9A-Z%]|(?:[^/? #\nv]|v[^/? #\n0-9])[^/? #\n]*[0-9A-Z%])[^/? #\n]*"
 
 AT_ONCE = 1 << 15  # lines: what is made of them on the way is three times as large
 HOUR = timedelta(hours=1)
@@ -50,11 +59,17 @@ def count_plain(lines: Sequence[bytes], counts: Counts, latest: datetime) -> Ite
     The lines come without their ends and without trailing space.
     """
     parts = (lines[at : at + AT_ONCE] for at in range(0, len(lines), AT_ONCE))
-    taken_apart = pl.concat(map(_take_apart, parts))
+    endpoints: dict[str, str] = {}
+    taken_apart = pl.concat(_take_apart(part, endpoints) for part in parts)
     groups = (
         taken_apart.filter("plain")
         .group_by("front", "zone", "agent")
-        .agg("event", pl.len().alias("uses"), first=col("second").min(), last=col("second").max())
+        .agg(
+            *("event", "endpoint"),
+            pl.len().alias("uses"),
+            first=col("second").min(),
+            last=col("second").max(),
+        )
     )
     hours, odd = _read_hours(groups, latest)
     if odd:
@@ -62,11 +77,15 @@ def count_plain(lines: Sequence[bytes], counts: Counts, latest: datetime) -> Ite
         taken_apart = taken_apart.with_columns(plain=col("plain") & ~front)
         groups = groups.filter(~front)
     _add(groups, hours, counts)
+    _name(groups, hours, endpoints.values(), counts)
     return (~taken_apart["plain"]).arg_true()
 
 
-def _take_apart(lines: Sequence[bytes]) -> pl.DataFrame:
-    """Cut the lines into columns, and say which of them are plain."""
+def _take_apart(lines: Sequence[bytes], endpoints: dict[str, str]) -> pl.DataFrame:
+    """Cut the lines into columns, and say which of them are plain.
+
+    ``endpoints`` is told what was called: of each distinct call, the endpoint.
+    """
     digests = np.frombuffer(b"".join(map(digest_record, lines)), ">u8").astype(np.uint64)
     parts = pl.select(line=_texts(lines)).with_columns(
         col("line").str.splitn('"', 7).struct.unnest()
@@ -80,11 +99,12 @@ def _take_apart(lines: Sequence[bytes]) -> pl.DataFrame:
         & ((after == "") | after.str.starts_with(" "))
     )
     refused = answer.str.slice(1, 3).is_in(_REFUSED)
-    return parts.select(
+    columns = parts.select(
         front=before.str.head(-14),
         second=second,
         zone=before.str.tail(8),
         agent=col("field_5").fill_null(""),
+        call=_without_ids(col("field_1")),
         # The outcome stands in the lowest bit (``domain.usage.mark``).
         event=(pl.Series(digests) & ~np.uint64(1)) | refused.cast(pl.UInt64),
         plain=(
@@ -94,6 +114,19 @@ def _take_apart(lines: Sequence[bytes]) -> pl.DataFrame:
             & ~col("line").str.contains("\\", literal=True)
         ).fill_null(value=False),
     )
+    here = {call: endpoint_of_request(call) for call in columns["call"].unique()}
+    endpoints |= here
+    return columns.select(pl.exclude("call"), endpoint=_digests(here))
+
+
+def _without_ids(requests: pl.Expr) -> pl.Expr:
+    """Take out most of what is no endpoint: few distinct calls are left, to be read one by one.
+
+    In one text of all requests, which hold no line ends, that takes two thirds of the time.
+    """
+    together = requests.fill_null("").str.strip_suffix(_PROTOCOL).str.join("\n")
+    cut = together.str.replace_all(_QUERY, "").str.replace_all(_NO_WORD, "/{id}")
+    return cut.str.split("\n").explode()
 
 
 def _texts(lines: Sequence[bytes]) -> pl.Series:
@@ -133,22 +166,32 @@ def _read_hour(front: str, zone: str) -> _Hour | None:
     return (field(who[1]), field(who[2]), begin) if who and begin else None
 
 
+def _digests(endpoints: Mapping[str, str]) -> pl.Expr:
+    """Put what stands for its endpoint in the place of each call."""
+    digests = [int.from_bytes(digest_endpoint(endpoint)) for endpoint in endpoints.values()]
+    return col("call").replace_strict(
+        pl.Series(list(endpoints), dtype=pl.String),
+        pl.Series(digests, dtype=pl.UInt64),
+        return_dtype=pl.UInt64,
+    )
+
+
 def _add(groups: pl.DataFrame, hours: dict[tuple[str, str], _Hour], counts: Counts) -> None:
     """Turn groups of lines into counts."""
     agents: dict[str, tuple[str, str]] = {}
     for agent in groups["agent"].unique():
         logged = field(agent)
         agents[agent] = logged, normalise_user_agent(logged)
-    for (front, zone, agent, first, last), events in _events(groups):
+    for (front, zone, agent, first, last), each in _each(groups):
         network, user, begin = hours[front, zone]
         logged, named = agents[agent]
-        counts.records += len(events) // EVENT_BYTES
+        counts.records += len(each) // USE_BYTES
         counts.addresses.add(network)
-        uses = Uses(begin + _past(first), begin + _past(last), bytearray(events))
+        uses = Uses(begin + _past(first), begin + _past(last), bytearray(each))
         counts.span(uses.first_at)
         counts.span(uses.last_at)
         if user in _NOBODY:
-            counts.keyless += len(events) // EVENT_BYTES
+            counts.keyless += len(each) // USE_BYTES
             continue
         caller = Caller(user, None, named, network, "", begin, own_ids=False)
         counts.name((named, network, ""), logged)
@@ -159,13 +202,29 @@ def _add(groups: pl.DataFrame, hours: dict[tuple[str, str], _Hour], counts: Coun
     counts.user_agents |= {logged for logged, _ in agents.values() if logged}
 
 
-def _events(groups: pl.DataFrame) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    """Hand out each group, and the names of its events, one after the other."""
-    names = groups["event"].explode().to_numpy().astype(f">u{EVENT_BYTES}").tobytes()
-    ends = [0, *(groups["uses"].cum_sum() * EVENT_BYTES)]
+def _name(
+    groups: pl.DataFrame,
+    hours: dict[tuple[str, str], _Hour],
+    endpoints: Iterable[str],
+    counts: Counts,
+) -> None:
+    """Keep the names of the endpoints that were called with a key."""
+    keyless = [front for (front, _), hour in hours.items() if hour[1] in _NOBODY]
+    called = groups.filter(~col("front").is_in(keyless))["endpoint"].explode().unique()
+    wanted = {digest.to_bytes(ENDPOINT_BYTES) for digest in called}
+    for endpoint in endpoints:
+        if digest_endpoint(endpoint) in wanted:
+            counts.call(endpoint)
+
+
+def _each(groups: pl.DataFrame) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """Hand out each group, and what ``Uses`` hold of each of its lines, one after the other."""
+    columns = [groups[name].explode().to_numpy() for name in ("event", "endpoint")]
+    each = np.stack(columns, axis=1).astype(">u8").tobytes()
+    ends = [0, *(groups["uses"].cum_sum() * USE_BYTES)]
     of_group = groups.select("front", "zone", "agent", "first", "last").iter_rows()
     for group, (start, end) in zip(of_group, pairwise(ends), strict=True):
-        yield group, names[start:end]
+        yield group, each[start:end]
 
 
 @lru_cache(maxsize=3600)

@@ -11,6 +11,7 @@ from rollout.adapters.feeds.mapped.records import Found, Records
 from rollout.adapters.feeds.mapped.sources import Record, Source, nothing
 from rollout.adapters.feeds.reading import digest_record, field
 from rollout.domain.usage import Sighting
+from rollout.domain.usage.endpoints import endpoint_of, endpoint_of_request
 from rollout.services.ports import Keyless, Log, Reading, Unreadable
 
 ALWAYS = AllOf(())
@@ -30,6 +31,8 @@ class Map:
     account: Source = nothing
     client: Source = nothing
     event_id: Source = nothing
+    method: Source = nothing
+    path: Source = nothing  # or a URL, or a request line
     refused: Condition = NEVER
     where: Condition = ALWAYS  # what does not meet it was not made with a key
     known_by: frozenset[str] = frozenset()  # names; what has none of them is no record of this log
@@ -79,7 +82,14 @@ class Mapped:
             event=_name(key_id, event_id) if event_id else digest_record(found.raw),
             own_id=bool(event_id),
             client=field(the_map.client(record)),
+            endpoint=self._endpoint(record),
         )
+
+    def _endpoint(self, record: Record) -> str:
+        path = self._map.path(record)
+        if " " in path:
+            return endpoint_of_request(path)
+        return endpoint_of(self._map.method(record), path) if path else ""
 
 
 def _name(key_id: str, event_id: str) -> bytes:

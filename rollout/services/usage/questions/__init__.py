@@ -1,8 +1,8 @@
 """Questions about usage: who still uses keys, through what, and how many are left.
 
 ``view`` says as of when and by which rules usage is judged; ``keys``, ``summary``, ``callers``,
-``sources`` and ``burn_down`` answer, ``trend`` says whether calls have grown; ``service`` is the
-door to them.
+``sources``, ``endpoints`` and ``burn_down`` answer, ``trend`` says whether calls have grown;
+``service`` is the door to them.
 """
 
 from __future__ import annotations

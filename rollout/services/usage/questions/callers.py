@@ -8,13 +8,21 @@ from datetime import datetime, timedelta
 
 from rollout.domain.usage import HOLIDAYS, Judgement, Usage
 from rollout.services.ports import StartUnitOfWork
-from rollout.services.ports.usage_questions import CallerRow, CustomerRow, IntegrationRow, OwnKey
+from rollout.services.ports.usage_questions import (
+    CallerRow,
+    CustomerRow,
+    EndpointRow,
+    IntegrationRow,
+    OwnKey,
+)
+from rollout.services.usage.questions.endpoints import OF_LATE
 from rollout.services.usage.questions.keys import unknown_integration
 from rollout.services.usage.questions.trend import Calls, Listened
 from rollout.services.usage.questions.view import View, view
 
 ACCOUNT_TREND = timedelta(days=30)  # compared with the same time before
 INTEGRATION_TREND = timedelta(days=7)
+MOST_CALLED = 10  # endpoints of an account that are shown
 GONE = HOLIDAYS  # without a call through an integration, for longer than its rhythm: it has moved
 
 
@@ -43,6 +51,7 @@ class AccountUse:
     coverage: Sequence[str]
     keys: Sequence[OwnKeyUse]
     callers: Sequence[CallerUse]
+    endpoints: Sequence[EndpointRow]  # of late, most called first
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ def account_use(start: StartUnitOfWork, account_id: str) -> AccountUse:
     with start() as uow:
         seen, ask = view(uow), uow.usage_questions
         listened = Listened.to(seen, ACCOUNT_TREND)
+        after = (seen.now - OF_LATE).date()
         return AccountUse(
             account_id,
             seen.now,
@@ -89,6 +99,7 @@ def account_use(start: StartUnitOfWork, account_id: str) -> AccountUse:
                 CallerUse(row, listened.judge(row.recent, row.before))
                 for row in ask.account_callers(account_id, seen.now, ACCOUNT_TREND)
             ],
+            list(ask.endpoints(after, account_id=account_id, limit=MOST_CALLED)),
         )
 
 

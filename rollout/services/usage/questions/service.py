@@ -9,12 +9,20 @@ from rollout.domain.usage import Usage
 from rollout.services.ports import StartUnitOfWork
 from rollout.services.ports.usage_questions import (
     CandidateRow,
+    EndpointRow,
     GroupBy,
     IntegrationRow,
     KeyFilter,
     SourceBy,
 )
-from rollout.services.usage.questions import burn_down, callers, keys, sources, summary
+from rollout.services.usage.questions import (
+    burn_down,
+    callers,
+    endpoints,
+    keys,
+    sources,
+    summary,
+)
 from rollout.services.usage.questions.keys import KeyUse
 
 EVERY_KEY = KeyFilter()
@@ -24,7 +32,7 @@ class UsageQuestions:
     """Says who still uses keys, and through what.
 
     ``at`` asks as of an instant: uses after it do not count, by all that is known today. Each
-    raises ``NotFound`` for a deprecation, cohort, account or integration that does not exist.
+    raises ``NotFound`` for a deprecation, cohort, account, key or integration that does not exist.
     """
 
     def __init__(self, start: StartUnitOfWork) -> None:
@@ -70,6 +78,12 @@ class UsageQuestions:
     ) -> sources.Sources:
         """Say who calls, with keys of at least so many accounts; those with most come first."""
         return sources.sources(self._start, by, accounts=accounts, keys=keys)
+
+    def endpoints(
+        self, *, account_id: str | None = None, key_id: str | None = None
+    ) -> Iterator[EndpointRow]:
+        """Say what was called of late, the most called first; the others come as one at the end."""
+        return endpoints.endpoints(self._start, account_id=account_id, key_id=key_id)
 
     def integrations(self) -> Sequence[IntegrationRow]:
         """Read all integrations, those with the most accounts first."""
