@@ -158,8 +158,7 @@ class NoticeContexts:
         keys = _by(self._rows(KEYS, accounts=accounts), "account_id")
         callers = _by(self._rows(CALLERS, accounts=accounts, **_spans(now)), "account_id")
         endpoints = self._endpoints(accounts)
-        enrollments = [person.enrollment_id for person in people]
-        refused = _by(self._rows(REFUSED, enrollments=enrollments), "enrollment_id")
+        refused = self._refused([person.enrollment_id for person in people])
         contexts = {}
         for person in people:
             document = self._documents[person.deprecation]
@@ -178,7 +177,7 @@ class NoticeContexts:
                 deadline=person.deadline.astimezone(UTC),
                 previous_deadline=person.previous_deadline,
                 reason=person.reason,
-                refused_since_cutoff=int(sum(r.refused for r in refused[person.enrollment_id])),
+                refused_since_cutoff=refused.get(person.enrollment_id, 0),
                 now=now,
                 zone=person.zone,
                 locale=person.locale,
@@ -189,6 +188,10 @@ class NoticeContexts:
                 brief_url=self._brief_url(person),
             )
         return contexts
+
+    def _refused(self, enrollments: Sequence[int]) -> Mapping[int, int]:
+        rows = self._rows(REFUSED, enrollments=enrollments)
+        return {row.enrollment_id: int(row.refused) for row in rows}
 
     def _endpoints(self, accounts: Sequence[str]) -> Mapping[str, tuple[Called, ...]]:
         values = {"most": MAX_ENDPOINTS, "seen": CALLERS_SEEN, "other": OTHER}
