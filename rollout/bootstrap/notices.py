@@ -167,4 +167,6 @@ def _smtp_mailer(
 
 def _envelopes(settings: Settings, pepper: bytes) -> Envelopes:
     domain = settings.bounce_domain
-    return Envelopes(pepper, domain and own_domain("ROLLOUT_BOUNCE_DOMAIN", domain))
+    if domain is not None:
+        domain = own_domain("ROLLOUT_BOUNCE_DOMAIN", domain)
+    return Envelopes(pepper, domain)
