@@ -6,11 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from rollout.adapters.db.unit_of_work import SqlUnitOfWork
-from rollout.testing import FakeMailer
+from rollout.services.notices.templates import Templates
+from rollout.testing import FakeMailer, FakeRenderer
 from tests.support.campaign import Campaign
 from tests.support.cast import PLAN
 from tests.support.command_line import CommandLine, Done
@@ -278,24 +280,31 @@ def test_a_version_of_another_template_is_not_taken_for_one_of_this(
     assert "is one of announcement, not of reminder" in done.complaint
 
 
-def test_changes_are_made_one_after_the_other_so_that_none_is_overlooked(
+def test_changes_are_tried_and_made_one_after_the_other_so_that_none_is_overlooked(
     start: Callable[[], SqlUnitOfWork], campaign: Campaign
 ) -> None:
     """The numbers of changes rise in the order in which they can be seen."""
+    trying, go_on = Event(), Event()
 
-    def change() -> None:
-        with start() as second:
-            second.templates.lock()
-            second.templates.change({"reminder/subject.txt": "Second"})
-            second.commit()
+    def put(name: str, check: Callable[[object], list[str]]) -> None:
+        service = Templates(start, FakeRenderer(), lambda _: FakeRenderer(), check)
+        service.put({name: "Soon"}, operator="olga", reason="in time")
 
-    with start() as first, ThreadPoolExecutor(1) as pool:
-        first.templates.lock()
-        waiting = pool.submit(change)
-        wait_until(lambda: campaign.rows(WAITING) == [(1,)])
-        first.templates.change({SUBJECT: "First"})
-        first.commit()
-        waiting.result()
+    def slowly(_: object) -> list[str]:
+        trying.set()
+        assert go_on.wait(60)
+        return []
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(put, SUBJECT, slowly)
+        assert trying.wait(60)
+        second = pool.submit(put, "reminder/subject.txt", lambda _: [])
+        try:
+            wait_until(lambda: campaign.rows(WAITING) == [(1,)])
+        finally:
+            go_on.set()
+        first.result()
+        second.result()
     changes = campaign.rows("SELECT name FROM template_changes ORDER BY change_id")
     assert changes == [(SUBJECT,), ("reminder/subject.txt",)]
 
