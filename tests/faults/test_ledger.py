@@ -40,7 +40,7 @@ RANDOM_KILLS = 4
 BOUND = 180.0  # seconds
 PER_LETTER = (Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.TEXT, Phase.DOT)
 # A server goes wrong about so often in each phase, however many letters there are.
-OFTEN = dict.fromkeys(PER_LETTER, 40 / LETTERS) | {Phase.CONNECT: 0.05, Phase.EHLO: 0.05}
+OFTEN = dict.fromkeys(PER_LETTER, 40 / LETTERS) | {Phase.CONNECT: 0.15, Phase.EHLO: 0.1}
 # So many have gone well before that the circuit breaker lets these go as ill as they do.
 GONE_WELL = """
 INSERT INTO sending_minutes (deprecation, minute, slot, accepted)
@@ -64,7 +64,10 @@ UPDATE notices SET leased_until = now() WHERE notice_id IN (
 ENDED = """
 SELECT count(*) FROM notices WHERE state NOT IN ('pending', 'leased', 'sending', 'retry')
 """
-FREEZE = "SELECT 1 FROM notices WHERE state IN ('leased', 'sending') FOR UPDATE"
+# Whatever a sender is just writing is left out: it may want another of these rows next.
+FREEZE = """
+SELECT 1 FROM notices WHERE state IN ('leased', 'sending') FOR UPDATE SKIP LOCKED
+"""
 HOLD = "SELECT 1 FROM notices WHERE message_id = :message_id FOR UPDATE"
 WAITING = """
 SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -205,16 +208,19 @@ def test_letters_arrive_just_as_the_ledger_says_whatever_servers_do_and_whoever_
             wait_until(lambda nth=nth: ended(engine) >= nth * LETTERS // len(TRAPS), BOUND)
             victim = alive.pop(0)
             trap(victim, engine)
-            wait_until(victim.dead.is_set)
+            # Of a few hundred letters, none may be left for whoever is to die at the last.
+            wait_until(lambda victim=victim: victim.dead.is_set() or ended(engine) == LETTERS)
+            wait_until(lambda: not rows(engine, WAITING))  # what the dead one was about to write
             run(engine, EXPIRE)
             alive.append(post.start())
         wait_until(lambda: ended(engine) == LETTERS, BOUND)
-        for sender in alive:
+        killed = sum(sender.dead.is_set() for sender in post.senders)
+        for sender in post.senders:
             sender.kill()
 
     assert all(any(s.servers[nth].arrived for s in post.senders) for nth in (0, 1))
     assert set(mischief.done) == {(phase, way) for phase, ways in WAYS.items() for way in ways}
-    print(f"seed {SEED}: {len(TRAPS)} senders killed, {mischief.done.total()} times a server erred")
+    print(f"seed {SEED}: {killed} senders killed, {mischief.done.total()} times a server erred")
     check(engine, post.arrived())
     assert_sound(engine)
 
