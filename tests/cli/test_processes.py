@@ -30,7 +30,7 @@ PARTS = ["--imap", "clock", "gateway", "mail-in", "web", "worker"]
     [
         (
             ("worker", "--queue", "notice"),
-            "no such queue: notice (known: cutoff, notices, webhooks, audit, usage)",
+            "no such queue: notice (known: cutoff, notices, webhooks, audit, usage, alarms)",
         ),
         (("worker", "notices"), "unexpected extra argument"),
         (("clock", "--distrust"), "No such option: --distrust"),

@@ -271,7 +271,7 @@ def test_who_has_it_already_is_told_so_until_something_changes(
     assert answer.headers["etag"] != etag
 
 
-def test_a_request_takes_two_queries(subscriber: Subscriber) -> None:
+def test_a_request_takes_three_queries_one_of_which_asks_whether_templates_have_changed(subscriber: Subscriber) -> None:
     link = subscriber.link()
     subscriber.get(link)
     queries: list[str] = []
@@ -281,7 +281,8 @@ def test_a_request_takes_two_queries(subscriber: Subscriber) -> None:
 
     event.listen(subscriber.rollout.engine, "before_cursor_execute", note)
     subscriber.get(link)
-    assert len(queries) == 2, queries
+    assert len(queries) == 3, queries
+    assert sum("template_changes" in query for query in queries) == 1
 
 
 # -- who may ask
