@@ -271,7 +271,9 @@ def test_who_has_it_already_is_told_so_until_something_changes(
     assert answer.headers["etag"] != etag
 
 
-def test_a_request_takes_three_queries_one_of_which_asks_whether_templates_have_changed(subscriber: Subscriber) -> None:
+def test_a_request_takes_three_queries_one_of_which_asks_whether_templates_have_changed(
+    subscriber: Subscriber,
+) -> None:
     link = subscriber.link()
     subscriber.get(link)
     queries: list[str] = []
