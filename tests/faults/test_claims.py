@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 from sqlalchemy import Engine, text
@@ -43,13 +44,15 @@ def test_a_date_that_moves_while_reminders_are_claimed_is_the_new_one(
     gather(engine, 1)
     run(engine, "UPDATE enrollments SET next_notice_at = deadline")
 
-    def claim() -> list[int]:
+    def claim() -> list[datetime]:
         with start() as uow:
-            return [due.schedule_version for due in uow.notices.claim_enrollments(10)]
+            return [due.stand.deadline for due in uow.notices.claim_enrollments(10)]
 
     with ThreadPoolExecutor(1) as other:
         with statements_held_up_in_their_middle(engine):
             claimed = other.submit(claim)
             wait_until(lambda: is_held_up(engine))
-            run(engine, "UPDATE enrollments SET schedule_version = 2")
-        assert claimed.result(10) == [2]
+            run(engine, "UPDATE enrollments SET deadline = deadline + interval '1 day'")
+        assert [(deadline,) for deadline in claimed.result(10)] == rows(
+            engine, "SELECT deadline FROM enrollments"
+        )
