@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,6 @@ import pytest
 from rollout.services.ports import Outcome
 from tests.support.mailing import LETTER, hand_over, mailer, signed_in
 from tests.support.smtp_server import SmtpServer
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for localhost with its key, in one file."""
-    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    try:
-        made = subprocess.run([*request, "-keyout", "-"], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed: no certificate to test TLS with")
-    file.write_bytes(made.stdout)
-    return file
 
 
 def tls_context(certificate: Path) -> ssl.SSLContext:

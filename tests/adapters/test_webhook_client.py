@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -138,20 +137,6 @@ def test_an_instant_is_read_by_the_servers_own_clock(server: WebhookServer) -> N
 
     assert asked is not None
     assert asked > timedelta(days=365)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for localhost with its key, in one file."""
-    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    try:
-        made = subprocess.run([*request, "-keyout", "-"], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed: no certificate to test TLS with")
-    file.write_bytes(made.stdout)
-    return file
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -331,12 +331,13 @@ def test_an_account_that_is_imported_again_keeps_its_link(cli: CommandLine, tmp_
     assert cli("account", "calendar", "acme").stdout == renewed
 
 
+@pytest.mark.parametrize("command", ["brief", "calendar"])
 @pytest.mark.parametrize("option", [(), ("--renew",)])
-def test_calendar_of_an_account_that_there_is_not_is_explained(
-    cli: CommandLine, campaign: Campaign, option: tuple[str, ...]
+def test_a_link_of_an_account_that_there_is_not_is_explained(
+    cli: CommandLine, campaign: Campaign, command: str, option: tuple[str, ...]
 ) -> None:
     before = digests(campaign.engine)
-    done = cli("account", "calendar", "nobody", *option)
+    done = cli("account", command, "nobody", *option)
 
     assert done.code == 1
     assert "there is no account 'nobody'" in done.complaint
@@ -397,16 +398,3 @@ def test_brief_without_a_public_address_shows_the_path_and_says_what_to_set(
 
     assert re.search(r" /brief/\d+\.[a-z2-7]{16}\n", shown.stdout)
     assert "set ROLLOUT_PUBLIC_URL" in shown.complaint
-
-
-@pytest.mark.parametrize("option", [(), ("--renew",)])
-def test_brief_of_an_account_that_there_is_not_is_explained(
-    cli: CommandLine, campaign: Campaign, option: tuple[str, ...]
-) -> None:
-    before = digests(campaign.engine)
-    done = cli("account", "brief", "nobody", *option)
-
-    assert done.code == 1
-    assert "there is no account 'nobody'" in done.complaint
-    assert "rollout import accounts" in done.complaint
-    assert digests(campaign.engine) == before

@@ -17,6 +17,29 @@ from rollout.domain.notices.delivery import Reach
 CUSTOMERS = f"role <> '{INTERNAL}'"  # of contacts
 TO_CUSTOMERS = f"step <> '{NOBODY_LEFT}'"  # of notices
 
+
+def reach_of(date: str) -> str:
+    """Return the SQL that counts, of an enrollment ``e``, how far its people are told.
+
+    Of contacts as ``c``, of notices as ``n``, and of those only that share ``date`` with it: its
+    ``schedule_version``, or its ``deadline``.
+    """
+    return f"""CROSS JOIN LATERAL (
+       SELECT count(*) AS contacts, count(*) FILTER (WHERE deliverability = 'bounced') AS dead
+         FROM contacts WHERE contacts.account_id = e.account_id AND {CUSTOMERS}) c
+ CROSS JOIN LATERAL (
+       SELECT count(DISTINCT contact_id) FILTER (WHERE state IN ('delivered', 'complained'))
+              AS told,
+              count(DISTINCT contact_id) FILTER (WHERE acknowledged_at IS NOT NULL) AS answered,
+              count(*) FILTER (WHERE state IN ('bounced', 'dead')) AS failed,
+              count(*) FILTER (WHERE state IN ('pending', 'leased', 'sending', 'sent', 'retry'))
+              AS open,
+              (array_agg(reason ORDER BY notice_id DESC)
+                 FILTER (WHERE state IN ('bounced', 'dead')))[1] AS last_failure
+         FROM notices WHERE notices.enrollment_id = e.enrollment_id
+          AND notices.{date} = e.{date} AND {TO_CUSTOMERS}) n"""
+
+
 # Few accounts have anybody inside: of all others nothing is counted.
 REACHES = f"""
 WITH inside AS MATERIALIZED (
@@ -26,19 +49,7 @@ WITH inside AS MATERIALIZED (
                   AND i.role = '{INTERNAL}' AND i.deliverability <> 'bounced'))
 SELECT e.enrollment_id, c.*, n.*
   FROM inside e
- CROSS JOIN LATERAL (
-       SELECT count(*) AS contacts, count(*) FILTER (WHERE deliverability = 'bounced') AS dead
-         FROM contacts WHERE account_id = e.account_id AND {CUSTOMERS}) c
- CROSS JOIN LATERAL (
-       SELECT count(DISTINCT contact_id) FILTER (WHERE state IN ('delivered', 'complained'))
-              AS told,
-              count(*) FILTER (WHERE state IN ('bounced', 'dead')) AS failed,
-              count(*) FILTER (WHERE state IN ('pending', 'leased', 'sending', 'sent', 'retry'))
-              AS open,
-              (array_agg(reason ORDER BY notice_id DESC)
-                 FILTER (WHERE state IN ('bounced', 'dead')))[1] AS last_failure
-         FROM notices WHERE enrollment_id = e.enrollment_id
-          AND schedule_version = e.schedule_version AND {TO_CUSTOMERS}) n
+ {reach_of("schedule_version")}
 """
 TELL = f"""
 WITH told AS (

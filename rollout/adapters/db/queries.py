@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from rollout.adapters.db.engine import connect
-from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
+from rollout.adapters.db.insiders import reach_of
 from rollout.domain.errors import NotFound
 from rollout.domain.notices.delivery import Reach, unreachable
 from rollout.services.ports.queries import Row
@@ -31,24 +31,11 @@ SELECT email, name, role, deliverability, unsubscribed_at,
 """
 ENROLLMENTS = f"""
 SELECT e.deprecation, e.cohort, e.state, e.deadline, e.zone, e.schedule_version,
-       p.reason AS cohort_paused, n.people_told, n.people_answered, c.contacts, c.dead,
+       p.reason AS cohort_paused, n.told AS people_told,
+       n.answered AS people_answered, c.contacts, c.dead,
        n.failed, n.open, n.last_failure
   FROM enrollments e
- CROSS JOIN LATERAL (
-       SELECT count(*) AS contacts, count(*) FILTER (WHERE deliverability = 'bounced') AS dead
-         FROM contacts WHERE contacts.account_id = e.account_id AND {CUSTOMERS}) c
- CROSS JOIN LATERAL (
-       SELECT count(DISTINCT contact_id) FILTER (WHERE state IN ('delivered', 'complained'))
-              AS people_told,
-              count(DISTINCT contact_id) FILTER (WHERE acknowledged_at IS NOT NULL)
-              AS people_answered,
-              count(*) FILTER (WHERE state IN ('bounced', 'dead')) AS failed,
-              count(*) FILTER (WHERE state IN ('pending', 'leased', 'sending', 'sent', 'retry'))
-              AS open,
-              (array_agg(reason ORDER BY notice_id DESC)
-                 FILTER (WHERE state IN ('bounced', 'dead')))[1] AS last_failure
-         FROM notices WHERE notices.enrollment_id = e.enrollment_id
-          AND notices.deadline = e.deadline AND {TO_CUSTOMERS}) n
+ {reach_of("deadline")}
   LEFT JOIN pauses p ON (p.deprecation, p.cohort) = (e.deprecation, e.cohort)
         AND p.closed_at IS NULL
  WHERE e.account_id = :account_id ORDER BY e.deprecation
