@@ -1,6 +1,7 @@
 """Keep alarms, how sending fares by the minute, and where it is paused.
 
-A migration waits at most two seconds for a lock, so that a busy table is never blocked behind it.
+It waits at most two seconds for a lock on the notices, and then keeps it while it says of each
+notice to which deprecation it belongs: stop the workers for it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def say_of_each_notice_to_which_deprecation_it_belongs() -> None:
     op.create_index(
         "ix_notices_due",
         "notices",
-        ["deprecation", "attempt_at"],
+        ["deprecation", "attempt_at", "notice_id"],
         postgresql_where=sa.text("state IN ('pending', 'retry')"),
     )
     op.create_index(

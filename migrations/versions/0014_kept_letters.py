@@ -47,11 +47,6 @@ def upgrade() -> None:
         sa.Column("packed", sa.LargeBinary()),
         sa.Column("packed_with", sa.Integer()),
         sa.PrimaryKeyConstraint("letter_id", name="pk_letters"),
-        sa.ForeignKeyConstraint(
-            ["packed_with"],
-            ["template_versions.version_id"],
-            name="fk_letters_packed_with",
-        ),
     )
     op.create_index(
         "ix_letters_kept",
@@ -61,10 +56,3 @@ def upgrade() -> None:
     )
     op.add_column("notices", sa.Column("letter_ids", postgresql.ARRAY(sa.BigInteger())))
     op.add_column("notices", sa.Column("template_version", sa.Integer()))
-    op.create_foreign_key(
-        "fk_notices_template_version",
-        "notices",
-        "template_versions",
-        ["template_version"],
-        ["version_id"],
-    )

@@ -18,6 +18,7 @@ from rollout.domain.alarms import (
     alert,
     changes,
     next_telling,
+    told_long_ago,
     troubles,
 )
 from rollout.domain.audit import ROLLOUT, Fact
@@ -82,22 +83,25 @@ class Alarms:
     def tell(self) -> Tried | None:
         """Tell operators of one alarm: that it is open, still open, or over; None: nothing is due.
 
-        An address that has been told is not told again because another was not. Whoever dies
-        while telling is followed by somebody who tells once more.
+        An address that has been told is not told again because another was not; once a day all
+        are. Whoever dies while telling is followed by somebody who tells once more.
         """
         if not self._alerts.addresses():
             return None
         with self._start() as uow:
-            telling = uow.alarms.claim(CLAIM, STALE)
+            telling, now = uow.alarms.claim(CLAIM, STALE), uow.now()
             uow.commit()
         if telling is None:
             return None
-        told = self._alerts.tell(alert(telling.alarm), telling.reached)
+        again = told_long_ago(telling.alarm, now)
+        reached = frozenset() if again else telling.reached
+        told = self._alerts.tell(alert(telling.alarm, again=again), reached)
         attempts = telling.attempts + 1 if told.failed else 0
         with self._start() as uow:
             uow.alarms.told(
                 telling,
-                reached=telling.reached | told.reached if told.failed else (),
+                anybody=bool(told.reached),
+                reached=reached | told.reached if told.failed else (),
                 attempts=attempts,
                 next_at=next_telling(telling.alarm, attempts, uow.now()),
             )

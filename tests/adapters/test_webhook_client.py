@@ -122,6 +122,7 @@ def test_what_a_server_says_is_bounded_printable_and_does_not_repeat_our_address
         ({"Retry_After": "9" * 5000}, timedelta(seconds=999_999_999)),
         ({"Retry_After": "soon"}, None),
         ({"Retry_After": "-1"}, None),
+        ({"Retry_After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, None),
     ],
 )
 def test_it_reads_how_long_a_server_wants_to_be_left_alone(

@@ -112,6 +112,20 @@ def test_a_mail_server_that_is_away_for_an_hour_is_one_alarm_told_once_and_over_
     assert {sent.to for sent in mailer.sent} == set(EVERYBODY)
 
 
+def test_a_mail_server_that_hangs_is_an_alarm_though_nothing_waits_for_a_sender(
+    campaign: Campaign,
+) -> None:
+    campaign.begin()
+    campaign.scheduling.sweep()
+    with campaign.start() as uow:
+        uow.ledger.lease(50, HOUR)
+        uow.commit()
+    for minute in range(17):
+        look(campaign, NOW + minute * MINUTE)
+
+    assert standing(campaign) == ["mail-stuck mail:server"]
+
+
 def test_a_mail_server_that_puts_everything_off_is_an_alarm_also_between_two_tries(
     campaign: Campaign, mailer: FakeMailer
 ) -> None:
@@ -380,6 +394,22 @@ def test_an_address_that_has_it_is_not_told_again_because_another_has_not(
     ]
 
 
+def test_an_address_that_never_takes_it_keeps_the_others_from_no_reminder(stuck: Campaign) -> None:
+    alerts = FakeAlerts("mail", "pager")
+    alerts.broken = {"pager"}
+    alarms = Alarms(stuck.start, alerts)
+    for hours in range(50):
+        stuck.at(NOW + 16 * MINUTE + hours * HOUR)
+        while alarms.tell():
+            pass
+
+    assert [alert.title.split(":")[0] for _, alert in alerts.told] == [
+        "the mail server takes nothing",
+        "Still",
+        "Still",
+    ]
+
+
 def test_two_who_tell_at_once_tell_it_once(stuck: Campaign) -> None:
     with ThreadPoolExecutor() as tellers:
         done = [tellers.submit(stuck.alarms.tell) for _ in range(6)]
@@ -410,7 +440,7 @@ def test_what_is_over_while_it_is_being_told_is_told_as_over_after_that(
     stuck.alarms.watch()
     assert telling is not None
     with stuck.start() as uow:  # the teller comes to record that it told
-        uow.alarms.told(telling, reached=(), attempts=0, next_at=NOW + DAY)
+        uow.alarms.told(telling, anybody=True, reached=(), attempts=0, next_at=NOW + DAY)
         uow.commit()
     assert stuck.alarms.tell() is not None
 

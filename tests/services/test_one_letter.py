@@ -242,14 +242,15 @@ def test_it_is_in_the_readers_language(campaign: Campaign, mailer: FakeMailer) -
     assert "Diese E-Mail enthält 3 Nachrichten für Sie:" in letter.text
 
 
+@pytest.mark.parametrize("nonsense", ["{{ nonsense }}", "{% if"])
 def test_where_several_cannot_be_put_into_one_each_is_sent_and_a_plan_is_refused(
-    engine: Engine, mailer: FakeMailer, tmp_path: Path
+    engine: Engine, mailer: FakeMailer, tmp_path: Path, nonsense: str
 ) -> None:
     broken = tmp_path / "_base" / "several.txt"
     campaign = Campaign(engine, mailer, tmp_path)
     begin(campaign)
     broken.parent.mkdir()
-    broken.write_text("{{ nonsense }}")
+    broken.write_text(nonsense)
     campaign = Campaign(engine, mailer, tmp_path)
     campaign.work(NOW)
 

@@ -247,6 +247,21 @@ def test_what_fails_for_three_days_switches_the_webhook_off_and_its_people_hear_
     assert campaign.broken() == []
 
 
+def test_what_is_our_own_fault_switches_no_webhook_off(
+    campaign: Campaign, hooks: Webhooks, server: WebhookServer, mailer: FakeMailer
+) -> None:
+    endpoint = hooks.add(server)
+    campaign.run("UPDATE webhook_endpoints SET sealed = sealed || '\\x00'::bytea")
+    campaign.work(DEADLINE - 45 * DAY)
+    hooks.live(DEADLINE - 40 * DAY)
+
+    [(_, state, reason)] = hooks.deliveries()
+    assert (state, server.received) == ("failed", [])
+    assert "ROLLOUT_PEPPER" in (reason or "")
+    assert hooks.state(endpoint) == ("active", None)
+    assert mailed(mailer) == []
+
+
 def test_one_that_takes_other_things_is_left_on(
     campaign: Campaign, hooks: Webhooks, server: WebhookServer, mailer: FakeMailer
 ) -> None:

@@ -15,13 +15,16 @@ from typing import Any
 import zstandard
 from sqlalchemy import Connection, Row, text
 
-from rollout.adapters.db.copy import copy_rows
 from rollout.services.ports.letters import KeptLetter, NewLetter
 
 LEVEL = 3
 LARGEST = 10_000_000  # bytes of a letter; whatever claims to unpack to more is spoilt
 
-COLUMNS = ("letter_id", "digest", "size", "packed", "packed_with")
+KEEP = """
+INSERT INTO letters (letter_id, digest, size, packed, packed_with)
+SELECT * FROM unnest(CAST(:letter_ids AS bigint[]), CAST(:digests AS bytea[]),
+                     CAST(:sizes AS int[]), CAST(:packed AS bytea[]), CAST(:packed_with AS int[]))
+"""
 OF = """
 SELECT l.letter_id, l.begun_at, l.digest, l.size, l.packed, v.specimen,
        ARRAY(SELECT other.notice_id FROM contacts same JOIN notices other USING (contact_id)
@@ -62,7 +65,16 @@ class SqlLetters:
         """Keep letters before the first byte of them leaves us."""
         if not letters:
             return
-        copy_rows(self._connection, "letters", COLUMNS, map(_row, letters))
+        self._connection.execute(
+            text(KEEP),
+            {
+                "letter_ids": [letter.letter_id for letter in letters],
+                "digests": [letter.digest for letter in letters],
+                "sizes": [len(letter.data) for letter in letters],
+                "packed": [_pack(letter.data, letter.version.specimen) for letter in letters],
+                "packed_with": [letter.version.version_id for letter in letters],
+            },
+        )
 
     def drop(self, letter_ids: Collection[int]) -> None:
         """Forget letters that are known not to have been taken."""
@@ -84,12 +96,6 @@ class SqlLetters:
         """Drop the bytes of letters that were begun before then; their digests stay."""
         which = {"before": before, "limit": limit}
         return self._connection.execute(text(EMPTY), which).rowcount
-
-
-def _row(letter: NewLetter) -> Sequence[Any]:
-    packed = _pack(letter.data, letter.version.specimen)
-    version_id = letter.version.version_id
-    return letter.letter_id, letter.digest, len(letter.data), packed, version_id
 
 
 def _unpacked(row: Row[Any]) -> KeptLetter:

@@ -8,12 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from rollout.adapters.db.sending import PAUSED
 from rollout.adapters.db.suppression import suppress
 from rollout.domain.notices import NoticeState
 from rollout.services.ports.notice_ledger import NONE, Ended, Leased, Reaped
 
-PAUSED = """EXISTS (SELECT 1 FROM sending_pauses p
-                WHERE p.deprecation = {of}.deprecation AND p.closed_at IS NULL)"""
 LEASE = """
 WITH due AS MATERIALIZED ({due})
 UPDATE notices n SET state = 'leased', lease = coalesce(n.lease, 0) + 1,
@@ -27,15 +26,23 @@ RETURNING n.notice_id, n.lease, n.enrollment_id, e.deprecation, e.account_id, n.
           n.attempt_at, nextval('letters_letter_id_seq') AS letter_id
 """
 # Deprecation by deprecation: what is due in a paused one, and be it a million, is not even read.
+# Whose oldest is due first comes first; what is not taken is not locked.
 DUE = f"""
   SELECT first.notice_id, first.letter
-    FROM (SELECT deprecation FROM deprecations d WHERE NOT {PAUSED.format(of="d")} OFFSET 0) running
+    FROM (SELECT d.deprecation FROM deprecations d
+           CROSS JOIN LATERAL (
+                 SELECT attempt_at FROM notices
+                  WHERE deprecation = d.deprecation AND state IN ('pending', 'retry')
+                    AND attempt_at <= rollout_now()
+                  ORDER BY attempt_at LIMIT 1) oldest
+           WHERE NOT {PAUSED.format(of="d")}
+           ORDER BY oldest.attempt_at) running
    CROSS JOIN LATERAL (
-         SELECT notice_id, letter, attempt_at FROM notices
+         SELECT notice_id, letter FROM notices
           WHERE deprecation = running.deprecation AND state IN ('pending', 'retry')
             AND attempt_at <= rollout_now()
           ORDER BY attempt_at, notice_id LIMIT :limit FOR UPDATE SKIP LOCKED) first
-   ORDER BY first.attempt_at, first.notice_id LIMIT :limit
+   LIMIT :limit
 """
 # Of each reader's other accounts, so that one letter can tell it all.
 DUE_TO_THE_SAME = f"""
@@ -87,6 +94,7 @@ WITH given AS MATERIALIZED (
 UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_instant() + :pause,
        attempts = n.attempts - CASE given.state WHEN 'sending' THEN 1 ELSE 0 END
   FROM given WHERE n.notice_id = given.notice_id
+RETURNING n.notice_id
 """
 
 FINISH = """
@@ -115,7 +123,7 @@ UPDATE notices n SET lease = n.lease + 1, attempt_at = rollout_now(),
        reason = CASE WHEN x.half_sent THEN 'the sender died while sending: it may have arrived' END
   FROM expired x, enrollments e
  WHERE n.notice_id = x.notice_id AND e.enrollment_id = n.enrollment_id
-RETURNING n.notice_id, e.account_id, n.step, n.state, n.reason,
+RETURNING n.notice_id, n.deprecation, e.account_id, n.step, n.state, n.reason,
           (SELECT message_id FROM notices named
             WHERE named.notice_id = coalesce(n.letter, n.notice_id)) AS message_id,
           (SELECT digest FROM letters WHERE letter_id = n.letter_ids[cardinality(n.letter_ids)]),
@@ -193,17 +201,9 @@ class SqlNoticeLedger:
         updated = self._connection.execute(text(statement), leases | values)
         return frozenset(updated.scalars())
 
-    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
-        """Let notices wait that were not tried: that counts as no attempt."""
-        self._connection.execute(
-            text(GIVE_BACK),
-            {
-                "ids": [n.notice_id for n in leased],
-                "leases": [n.lease for n in leased],
-                "reason": reason,
-                "pause": pause,
-            },
-        )
+    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> frozenset[int]:
+        """Let notices wait that were not tried; leave out those whose lease was lost."""
+        return self._update(GIVE_BACK, leased, reason=reason, pause=pause)
 
     def bounce(self, leased: Leased) -> None:
         """Note that the address itself was refused for good; skip what waits to be sent to it."""

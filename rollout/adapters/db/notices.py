@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from rollout.adapters.db import insiders
+from rollout.adapters.db.cutoff import RUNNING
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.adapters.db.notice_contexts import NoticeContexts
@@ -23,11 +24,9 @@ from rollout.domain.usage import History
 from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening, Stand
 
 # Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
-CLAIM_ENROLLMENTS = """
+CLAIM_ENROLLMENTS = f"""
 WITH running AS MATERIALIZED (
-  SELECT c.deprecation, c.cohort FROM cohorts c
-   WHERE NOT EXISTS (SELECT 1 FROM pauses p WHERE p.closed_at IS NULL
-                      AND (p.deprecation, p.cohort) = (c.deprecation, c.cohort)))
+  SELECT c.deprecation, c.cohort FROM cohorts c WHERE {RUNNING})
 SELECT due.enrollment_id FROM running c
  CROSS JOIN LATERAL (
        SELECT e.enrollment_id FROM enrollments e

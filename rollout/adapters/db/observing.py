@@ -7,23 +7,25 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from rollout.adapters.db.clock import SqlClock
+from rollout.adapters.db.cutoff import RUNNING
+from rollout.adapters.db.sending import PAUSED
 from rollout.domain.alarms import Lost, Paused, Seen
 from rollout.domain.audit import ROLLOUT
+from rollout.services.ports.mail import PEACE
 
-PEACE = "interval '1 minute'"  # a server that takes nothing is asked again within it
+# A server that takes nothing is left in peace, and asked again within twice that.
+SOON = f"interval '{2 * PEACE.total_seconds():.0f} s'"
 MOST_LOST = 100  # notices of a deprecation that are read
-UNPAUSED = (
-    """d.deprecation NOT IN (SELECT deprecation FROM sending_pauses WHERE closed_at IS NULL)"""
-)
-RUNNING = """
-SELECT c.deprecation, c.cohort FROM cohorts c
- WHERE NOT EXISTS (SELECT 1 FROM pauses p WHERE p.closed_at IS NULL
-                    AND (p.deprecation, p.cohort) = (c.deprecation, c.cohort))
-"""
+UNPAUSED = f"NOT {PAUSED.format(of='d')}"
+RUNNING_COHORTS = f"SELECT c.deprecation, c.cohort FROM cohorts c WHERE {RUNNING}"
 
+# What a sender has is waiting too: a server that hangs answers none of it.
 MAIL = f"""
-SELECT coalesce(bool_or(n.attempt_at <= rollout_now() + {PEACE}), false) AS due,
+SELECT coalesce(bool_or(n.attempt_at <= rollout_now() + {SOON}), false) AS due,
        count(n.attempt_at) > 0 AS waiting,
+       EXISTS (SELECT 1 FROM notices d
+                WHERE d.state IN ('leased', 'sending') AND {UNPAUSED}) AS under_way,
        (array_agg(n.reason ORDER BY n.attempt_at) FILTER (WHERE n.state = 'retry'))[1] AS reply
   FROM deprecations d
  CROSS JOIN LATERAL (
@@ -96,8 +98,8 @@ def observe(connection: Connection) -> Seen:
     taken = connection.execute(text(TAKEN)).one()
     oldest = connection.execute(text(_running(OLDEST))).one()
     return Seen(
-        due=mail.due,
-        waiting=mail.waiting,
+        due=mail.due or mail.under_way,
+        waiting=mail.waiting or mail.under_way,
         put_off=int(taken.put_off),
         last_accepted=_utc(taken.last_accepted),
         last_reply=mail.reply,
@@ -114,7 +116,7 @@ def observe(connection: Connection) -> Seen:
             connection,
             "SELECT 'cohort:' || deprecation || '/' || cohort AS subject, reason FROM pauses",
         ),
-        heartbeats=_heartbeats(connection),
+        heartbeats={kind: at.astimezone(UTC) for kind, at in SqlClock(connection).beats().items()},
     )
 
 
@@ -138,7 +140,7 @@ def lost(connection: Connection, horizons: Mapping[str, timedelta]) -> Sequence[
 
 
 def _running(query: str) -> str:
-    return f"WITH running AS MATERIALIZED ({RUNNING}) {query}"
+    return f"WITH running AS MATERIALIZED ({RUNNING_COHORTS}) {query}"
 
 
 def _paused(connection: Connection, query: str) -> Sequence[Paused]:
@@ -146,13 +148,6 @@ def _paused(connection: Connection, query: str) -> Sequence[Paused]:
         text(f"{query} WHERE closed_at IS NULL AND owner = :owner ORDER BY 1"), {"owner": ROLLOUT}
     )
     return [Paused(row.subject, row.reason) for row in rows]
-
-
-def _heartbeats(connection: Connection) -> Mapping[str, datetime]:
-    rows = connection.execute(
-        text("SELECT kind, max(last_at) AS last_at FROM heartbeats GROUP BY kind")
-    )
-    return {row.kind: row.last_at.astimezone(UTC) for row in rows}
 
 
 def _utc(value: datetime | None) -> datetime | None:

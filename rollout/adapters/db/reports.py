@@ -28,7 +28,8 @@ SELECT 1 FROM enrollments WHERE enrollment_id IN (
  ORDER BY enrollment_id FOR NO KEY UPDATE
 """
 NOTICES = """
-SELECT n.notice_id, n.enrollment_id, e.account_id, n.contact_id, c.email, n.step, n.state
+SELECT n.notice_id, n.deprecation, n.enrollment_id, e.account_id, n.contact_id, c.email, n.step,
+       n.state
   FROM notices n JOIN enrollments e USING (enrollment_id) JOIN contacts c USING (contact_id)
  WHERE n.notice_id = :notice_id OR n.letter = :letter
  ORDER BY n.notice_id <> :notice_id, n.notice_id FOR UPDATE OF n

@@ -12,6 +12,9 @@ from rollout.domain.notices import NoticeState
 from rollout.domain.notices.sending import Tally
 from rollout.services.ports.sending import SendingPause
 
+# Whether the sending of what a row belongs to is paused.
+PAUSED = """EXISTS (SELECT 1 FROM sending_pauses p
+                WHERE p.deprecation = {of}.deprecation AND p.closed_at IS NULL)"""
 SLOTS = 8  # rows a minute among which connections are spread
 
 COUNT = f"""
@@ -36,13 +39,11 @@ UPDATE sending_minutes m SET {column} = m.{column} + 1
          WHERE n.notice_id = :notice_id ORDER BY c.minute, c.slot LIMIT 1) was
  WHERE (m.deprecation, m.minute, m.slot) = (was.deprecation, was.minute, was.slot)
 """
-TALLIES = """
+TALLIES = f"""
 SELECT deprecation, sum(accepted) AS accepted, sum(failed) AS failed, sum(put_off) AS put_off,
        sum(bounced) AS bounced, sum(complained) AS complained
   FROM sending_minutes m
- WHERE minute > rollout_now() - :window
-   AND NOT EXISTS (SELECT 1 FROM sending_pauses p
-                    WHERE p.deprecation = m.deprecation AND p.closed_at IS NULL)
+ WHERE minute > rollout_now() - :window AND NOT {PAUSED.format(of="m")}
  GROUP BY deprecation ORDER BY deprecation
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,13 +56,15 @@ class TemplateRenderer:
         self._folders = [place for place in (folder, overrides) if place is not None]
         self._texts = Texts(layers(folder, overrides, database))
         self._current: TemplateSet | None = None
+        self._one_at_a_time = threading.Lock()
         self._inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
     def refresh(self) -> None:
         """Take up what has changed in the templates since."""
-        sources = self._texts.now()
-        if self._current is None or self._current.sources is not sources:
-            self._current = TemplateSet(sources)
+        with self._one_at_a_time:  # what one thread of a worker has read is there for all
+            sources = self._texts.now()
+            if self._current is None or self._current.sources is not sources:
+                self._current = TemplateSet(sources)
 
     def _at_present(self) -> TemplateSet:
         if self._current is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import cached_property
 from hashlib import sha256
@@ -137,9 +138,10 @@ class TemplateSet:
             if name in found or not (sources := self.sources.of(name)):
                 continue
             found.add(name)
-            for wanted in find_referenced_templates(environment.parse(sources[0].text)):
-                # One whose name is made up while it is rendered may be any.
-                waiting += self.sources.names() if wanted is None else [wanted]
+            with suppress(TemplateSyntaxError):  # it is said where the file itself is rendered
+                for wanted in find_referenced_templates(environment.parse(sources[0].text)):
+                    # One whose name is made up while it is rendered may be any.
+                    waiting += self.sources.names() if wanted is None else [wanted]
         return found
 
     def _environment(self, language: Language) -> Environment:

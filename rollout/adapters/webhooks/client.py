@@ -91,6 +91,6 @@ def _asked(retry_after: str | None, date: str | None) -> timedelta | None:
 def _instant(text: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year that no clock has
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

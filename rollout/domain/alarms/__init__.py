@@ -13,6 +13,7 @@ from rollout.domain.alarms.standing import (
     alert,
     changes,
     next_telling,
+    told_long_ago,
 )
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "alert",
     "changes",
     "next_telling",
+    "told_long_ago",
     "troubles",
 ]

@@ -124,12 +124,12 @@ def _mail(seen: Seen, now: datetime, *, open_already: bool) -> Iterator[Trouble]
     if seen.last_accepted is not None and seen.last_accepted > now - MINUTE:
         return
     if seen.due or seen.put_off >= MANY_PUT_OFF or (open_already and seen.waiting):
-        since = f"{_at(seen.last_accepted)}" if seen.last_accepted else "a day or more"
+        since = f"since {_at(seen.last_accepted)}" if seen.last_accepted else "that is on record"
         said = f"; of one it said: {seen.last_reply}" if seen.last_reply else ""
         yield Trouble(
             AlarmKind.MAIL_STUCK,
             "mail:server",
-            f"notices are due, and the mail server has taken none since {since}{said}",
+            f"notices are due, and the mail server has taken none {since}{said}",
             "`rollout doctor` and `rollout notice list --state retry` say more; is"
             " ROLLOUT_SMTP_URL right, and does a worker serve the queue `notices`?",
         )

@@ -94,6 +94,12 @@ def changes(
     )
 
 
+def told_long_ago(alarm: Alarm, now: datetime) -> bool:
+    """Whether it is time to tell everybody that an alarm is still open, whoever was told before."""
+    told = alarm.last_told_at
+    return alarm.closed_at is None and told is not None and now - told >= AGAIN
+
+
 def next_telling(alarm: Alarm, attempts: int, now: datetime) -> datetime | None:
     """Return when an alarm is told next; ``attempts`` have failed since it was told, or changed.
 
@@ -104,15 +110,15 @@ def next_telling(alarm: Alarm, attempts: int, now: datetime) -> datetime | None:
     return now + min(FIRST_RETRY * (1 << min(attempts - 1, 10)), LAST_RETRY)
 
 
-def alert(alarm: Alarm) -> Alert:
-    """Say what an alarm says, as it stands."""
+def alert(alarm: Alarm, *, again: bool = False) -> Alert:
+    """Say what an alarm says, as it stands; ``again``: to those who had it a day ago, or longer."""
     title = TITLES[alarm.kind]
     opened = f"{alarm.kind} ({alarm.subject}), open since {_at(alarm.opened_at)}"
     if alarm.closed_at is not None:
         text = f"{alarm.reason}\n\nThat is over since {_at(alarm.closed_at)}.\n\n{opened}."
         return Alert(f"Over: {title}", text, over=True)
-    again = "Still: " if alarm.last_told_at else ""
-    return Alert(f"{again}{title}", f"{alarm.reason}\n\nWhat to do: {alarm.fix}\n\n{opened}.")
+    still = "Still: " if again else ""
+    return Alert(f"{still}{title}", f"{alarm.reason}\n\nWhat to do: {alarm.fix}\n\n{opened}.")
 
 
 def _at(instant: datetime | None) -> str:

@@ -39,7 +39,7 @@ class Tally:
 
 
 def outcome(deprecation: str, state: NoticeState) -> Tally:
-    """Count one notice by the state in which an attempt to send left it."""
+    """Count one letter by the state in which an attempt to send left it."""
     return Tally(
         deprecation=deprecation,
         accepted=int(state is NoticeState.SENT),

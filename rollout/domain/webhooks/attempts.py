@@ -36,6 +36,7 @@ class Answer:
     status: int | None
     text: str  # one printable, bounded line without a secret
     retry_after: timedelta | None = None  # that the server asks for
+    asked: bool = True  # False: for a reason of ours, nobody was
 
     @property
     def ending(self) -> Ending:

@@ -73,9 +73,11 @@ class NoticeDelivery:
         """
         if self._mailer is None:
             return 0
-        self._renderer.refresh()
         with self._start() as uow:
             batch = uow.ledger.lease(BATCH, LEASE)
+            if not batch:
+                return 0
+            self._renderer.refresh()
             contexts = uow.notices.contexts([n.notice_id for n in batch], uow.now())
             held = self._held(uow, batch, contexts)
             uow.commit()
@@ -108,6 +110,7 @@ class NoticeDelivery:
                 half_sent = [notice for notice in reaped if notice.state != NoticeState.PENDING]
                 facts += [_fact_of_reaped(notice) for notice in half_sent]
                 uow.audit.append(facts)
+                uow.sending.count([outcome(n.deprecation, NoticeState(n.state)) for n in half_sent])
                 uow.commit()
             return len(reaped)
 
@@ -201,7 +204,8 @@ class NoticeDelivery:
             if receipt.closing:
                 self._stop(sealed, receipt, rest)
                 return False
-        self._record(sent)
+        if sent:
+            self._record(sent)
         return True
 
     def _render(self, leased: Leased, context: NoticeContext) -> Letter | None:
@@ -254,10 +258,11 @@ class NoticeDelivery:
             untold = [leased for later in rest for leased in later.bundle.notices]
             if receipt.outcome is Outcome.NO_LINE:
                 untold += sealed.bundle.notices
-                uow.letters.drop([sealed.bundle.lead.letter_id])
             else:
                 counted = record(uow, [(sealed, receipt)])
-            uow.ledger.give_back(untold, receipt.reply, PEACE)
+            waiting = uow.ledger.give_back(untold, receipt.reply, PEACE)
+            if sealed.bundle.lead.notice_id in waiting:  # else somebody says that it is uncertain
+                uow.letters.drop([sealed.bundle.lead.letter_id])
             uow.sending.count(counted)
             uow.commit()
 

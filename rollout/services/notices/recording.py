@@ -53,11 +53,13 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[
     for end in ended:
         if end.state in UNDELIVERED and end.leased.notice_id in recorded:
             escalate(uow, end.leased)
-    return [
-        outcome(end.leased.deprecation, end.state)
-        for end in ended
-        if end.leased.notice_id in recorded
-    ]
+    return _letters([end for end in ended if end.leased.notice_id in recorded])
+
+
+def _letters(ended: Sequence[Ended]) -> list[Tally]:
+    """Count each letter once for a deprecation, however many notices of it the letter told."""
+    letters = {(end.leased.letter_id, end.leased.deprecation): end.state for end in ended}
+    return [outcome(deprecation, state) for (_, deprecation), state in letters.items()]
 
 
 def _ended(leased: Leased, receipt: Receipt) -> Ended:

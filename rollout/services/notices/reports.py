@@ -64,9 +64,14 @@ class MailReports:
             new = uow.reports.keep(mail, about, excerpt=strange)
             if new:
                 ends = [(each, _apply(uow, mail, each)) for each in told]
-                for each, end in ends:  # last: see `count` of the port
-                    if each.state in _ACCEPTED and end is not each.state:
-                        uow.sending.count_return(each.notice_id, end)
+                # One letter, however much it told; last, and in order: see `count` of the port.
+                back = {
+                    each.deprecation: (each.notice_id, end)
+                    for each, end in ends
+                    if each.state in _ACCEPTED and end is not each.state
+                }
+                for _, (notice_id, end) in sorted(back.items()):
+                    uow.sending.count_return(notice_id, end)
                 uow.commit()
         return TakenIn(mail, new, notice)
 

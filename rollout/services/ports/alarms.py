@@ -106,7 +106,13 @@ class AlarmsRepository(Protocol):
         ...
 
     def told(
-        self, telling: Telling, *, reached: Collection[str], attempts: int, next_at: datetime | None
+        self,
+        telling: Telling,
+        *,
+        anybody: bool,
+        reached: Collection[str],
+        attempts: int,
+        next_at: datetime | None,
     ) -> None:
-        """Note how a telling ended, unless its lease was lost; told it is if no attempt failed."""
+        """Note how a telling ended, and whether anybody was told, unless its lease was lost."""
         ...

@@ -47,6 +47,7 @@ class Reaped:
     """A notice taken back from a dead sender: pending, or else it may have arrived."""
 
     notice_id: int
+    deprecation: str
     account_id: str
     step: str
     message_id: str
@@ -89,8 +90,11 @@ class NoticeLedger(Protocol):
         """Note that one letter, named after ``lead``, tells several notices."""
         ...
 
-    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> None:
-        """Let notices wait that were not tried: that counts as no attempt."""
+    def give_back(self, leased: Sequence[Leased], reason: str, pause: timedelta) -> frozenset[int]:
+        """Let notices wait that were not tried: that counts as no attempt.
+
+        Leave out those whose lease was lost.
+        """
         ...
 
     def bounce(self, leased: Leased) -> None:

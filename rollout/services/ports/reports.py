@@ -16,6 +16,7 @@ class ReportedNotice:
     """A notice that a mail is about, its row and its enrollment's locked."""
 
     notice_id: int
+    deprecation: str
     enrollment_id: int
     account_id: str
     contact_id: int

@@ -57,12 +57,12 @@ class Post:
         return trial(endpoint.account_id, at)
 
     def send(self, endpoint: Endpoint, webhook_id: str, at: datetime, body: bytes) -> Answer:
-        """Try once. An address that cannot be read, or may not be called, is no answer."""
+        """Try once. Where an address cannot be read, or may not be called, nobody is asked."""
         try:
             url = self._seals.open(endpoint.account_id, endpoint.sealed)
             address = self._reach.read(url)
         except RolloutError as error:
-            return Answer(None, error.message)
+            return Answer(None, error.message, asked=False)
         headers = dict(JSON)
         if endpoint.kind is Kind.STANDARD:
             headers |= self._signed(endpoint, webhook_id, at, body)

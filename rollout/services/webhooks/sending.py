@@ -87,7 +87,7 @@ def _record(uow: UnitOfWork, claimed: Claimed, answer: Answer) -> None:
                 return
             endpoint_id = claimed.endpoint.endpoint_id
             dead = not uow.webhook_outbox.any_delivered(endpoint_id, claimed.created_at)
-            if ending is Ending.GONE or dead:
+            if answer.asked and (ending is Ending.GONE or dead):  # else it is our own fault
                 _disable(uow, claimed, answer)
 
 

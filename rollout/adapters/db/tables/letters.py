@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -15,7 +14,6 @@ from sqlalchemy import (
 )
 
 from rollout.adapters.db.tables.base import NOW, instant, metadata
-from rollout.adapters.db.tables.templates import template_versions
 
 # Written before the first byte leaves us, so that whatever may have arrived is here.
 letters = Table(
@@ -27,6 +25,7 @@ letters = Table(
     Column("size", Integer, nullable=False),
     # Packed with the specimen of a version; NULL once they need not be kept any longer.
     Column("packed", LargeBinary),
-    Column("packed_with", ForeignKey(template_versions.c.version_id)),
+    # No foreign key: no version is ever deleted, and all letters of a template would lock its row.
+    Column("packed_with", Integer),
     Index("ix_letters_kept", "begun_at", postgresql_where=text("packed IS NOT NULL")),
 )

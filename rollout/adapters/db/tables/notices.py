@@ -21,7 +21,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from rollout.adapters.db.tables.base import instant, metadata
 from rollout.adapters.db.tables.inventory import contacts
 from rollout.adapters.db.tables.plan import enrollments
-from rollout.adapters.db.tables.templates import template_versions
 
 notices = Table(
     "notices",
@@ -45,7 +44,7 @@ notices = Table(
     # What told it, or may have: a second letter only if nobody knows of the first. One that was
     # known not to be taken is in no `letters` any more.
     Column("letter_ids", ARRAY(BigInteger)),
-    Column("template_version", ForeignKey(template_versions.c.version_id)),  # of the last of them
+    Column("template_version", Integer),  # of the last of them; see `letters.packed_with`
     Column("state", Text, nullable=False, server_default="pending"),
     Column("reason", Text),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -66,10 +65,11 @@ notices = Table(
         " 'retry', 'uncertain', 'skipped', 'dead')",
         name="state",
     ),
-    Index(
+    Index(  # to the last column: a whole time zone may be due at one instant
         "ix_notices_due",
         "deprecation",
         "attempt_at",
+        "notice_id",
         postgresql_where=text("state IN ('pending', 'retry')"),
     ),
     Index(
