@@ -56,6 +56,10 @@ LONGEST = len("OPTIONS ") + (MOST_SEGMENTS + 1) * (LONGEST_WORD + 1)
         ("GET /v1/api_keys/hunter/rotate HTTP/1.1", "GET /v1/api_keys/{id}/rotate"),
         ("GET /v1/reset-token/hunter HTTP/1.1", "GET /v1/reset-token/{id}"),
         ("GET /apikey/hunter HTTP/1.1", "GET /apikey/{id}"),
+        ("GET /Token/hunter HTTP/1.1", "GET /{id}/{id}"),
+        ("GET /accessToken/hunter HTTP/1.1", "GET /{id}/{id}"),
+        ("GET /x9_token/hunter HTTP/1.1", "GET /{id}/{id}"),
+        ("GET /Token/keys/hunter HTTP/1.1", "GET /{id}/{id}/{id}"),
     ],
 )
 def test_a_request_is_told_by_its_method_and_the_template_of_its_path(

@@ -310,6 +310,30 @@ def test_a_required_notice_that_reached_nobody_is_an_alarm_while_there_is_time(
     assert "to 1 accounts of api-keys reached nobody" in alarm.reason
 
 
+def test_that_somebody_inside_was_told_silences_no_alarm_and_that_nobody_was_is_none(
+    campaign: Campaign, mailer: FakeMailer
+) -> None:
+    campaign.begin()
+    campaign.run(
+        "INSERT INTO contacts (account_id, email, name, role)"
+        " VALUES ('beta', 'sue@platform.example', 'Sue', 'internal'),"
+        " ('hermit', 'sam@platform.example', 'Sam', 'internal')"
+    )
+    for before in (45, 30):
+        campaign.work(DEADLINE - before * DAY)
+    mailer.plan(BOB, REFUSED)
+    mailer.plan("sam@platform.example", REFUSED)
+    campaign.work(DEADLINE - 3 * DAY)
+    campaign.run(
+        "UPDATE notices SET state = 'bounced' WHERE step = 'nobody-left'"
+        " AND contact_id IN (SELECT contact_id FROM contacts WHERE account_id = 'hermit')"
+    )
+    look(campaign, DEADLINE - 3 * DAY)
+
+    [alarm] = [a for a in campaign.alarms.alarms() if a.kind is AlarmKind.NOBODY_TOLD]
+    assert "to 1 accounts of api-keys reached nobody" in alarm.reason
+
+
 def test_where_somebody_else_of_the_account_was_told_it_is_no_alarm(
     campaign: Campaign, mailer: FakeMailer
 ) -> None:

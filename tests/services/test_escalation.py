@@ -68,6 +68,17 @@ def test_so_is_one_whose_server_puts_us_off_for_good(
     assert states(campaign) == {ART: "dead", ANN: "delivered"}
 
 
+def test_so_is_one_to_whom_the_letter_cannot_be_written(campaign: Campaign) -> None:
+    campaign.begin(TO_DEVELOPERS)
+    campaign.live(REMINDER - DAY)
+    campaign.at(REMINDER)
+    campaign.scheduling.sweep()
+    campaign.run("UPDATE notices SET template = 'nonsense' WHERE step = 'reminder'")
+    campaign.delivery.sweep()
+
+    assert states(campaign) == {ART: "dead", ANN: "pending"}
+
+
 def test_nobody_else_is_written_to_where_somebody_was_told(
     campaign: Campaign, mailer: FakeMailer
 ) -> None:

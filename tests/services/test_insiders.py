@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,6 +20,8 @@ from rollout.domain.inventory_rows import Register
 from rollout.services.inventory import Inventory
 from rollout.services.notices.overview import NoticeOverview
 from rollout.services.notices.preview import NoticePreview
+from rollout.services.notices.recording import give_up
+from rollout.services.ports.notice_ledger import Leased
 from rollout.testing import REFUSED, FakeMailer
 from tests.support.campaign import GRACE, Campaign
 from tests.support.cast import NOW, PLAN
@@ -114,6 +117,28 @@ def test_a_refused_address_that_was_the_last_is_told_of_inside(
     (_, (subject, reason, to)) = escalations(campaign)
     assert (subject, to) == ("account:beta", [SAM, SUE])
     assert "every address was refused for good (1 of 1)" in reason
+
+
+def test_two_refusals_at_once_are_not_each_left_to_the_other(campaign: Campaign) -> None:
+    campaign.scheduling.sweep()
+    with campaign.start() as uow:
+        ann, art = (n for n in uow.ledger.lease(50, DAY) if n.account_id == "acme")
+        uow.commit()
+
+    def refuse(notice: Leased) -> None:
+        with campaign.start() as uow:
+            give_up(uow, notice, "550 no")
+            uow.commit()
+
+    with ThreadPoolExecutor() as other, campaign.start() as uow:
+        give_up(uow, ann, "550 no")
+        waiting = other.submit(refuse, art)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        uow.commit()
+    waiting.result()
+
+    assert [to for to, *_ in inside(campaign, "acme")] == [SUE]
 
 
 @pytest.mark.parametrize("status", ["5.1.1", "4.2.2"])

@@ -97,6 +97,11 @@ UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_ins
 RETURNING n.notice_id
 """
 
+# Of one account, letters to two people may be refused at once: the later one sees the earlier.
+LOCK = text(
+    "SELECT 1 FROM enrollments WHERE enrollment_id = ANY(:ids)"
+    " ORDER BY enrollment_id FOR NO KEY UPDATE"
+)
 FINISH = """
 UPDATE notices n SET state = ended.state, reason = ended.reason,
        attempt_at = coalesce(rollout_now() + ended.wait, n.attempt_at),
@@ -181,6 +186,12 @@ class SqlNoticeLedger:
             letters=[notice.letter_id for notice in letters],
             versions=[versions.get(notice.notice_id) for notice in letters],
         )
+
+    def lock(self, notices: Sequence[Leased]) -> None:
+        """Wait for whoever else writes to the people of these accounts; keep them waiting then."""
+        if notices:
+            ids = sorted({notice.enrollment_id for notice in notices})
+            self._connection.execute(LOCK, {"ids": ids})
 
     def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
         """Record how they ended; leave out those whose lease was lost meanwhile."""

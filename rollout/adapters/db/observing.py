@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from rollout.adapters.db.clock import SqlClock
 from rollout.adapters.db.cutoff import RUNNING
+from rollout.adapters.db.insiders import TO_CUSTOMERS
 from rollout.adapters.db.sending import PAUSED
 from rollout.domain.alarms import Lost, Paused, Seen
 from rollout.domain.audit import ROLLOUT
@@ -70,7 +71,7 @@ SELECT c.deprecation, min(e.at) AS at FROM running c
         ORDER BY next_check_at LIMIT 1) e
  GROUP BY c.deprecation ORDER BY c.deprecation
 """
-LOST = """
+LOST = f"""
 SELECT g.deprecation, count(DISTINCT l.enrollment_id) AS accounts,
        min(l.deadline) AS first_deadline, count(*) = :most AS more
   FROM unnest(CAST(:deprecations AS text[]), CAST(:horizons AS interval[]))
@@ -78,7 +79,7 @@ SELECT g.deprecation, count(DISTINCT l.enrollment_id) AS accounts,
  CROSS JOIN LATERAL (
        SELECT e.enrollment_id, n.deadline
          FROM notices n JOIN enrollments e USING (enrollment_id, schedule_version)
-        WHERE n.deprecation = g.deprecation AND n.required
+        WHERE n.deprecation = g.deprecation AND n.required AND n.{TO_CUSTOMERS}
           AND n.state IN ('bounced', 'dead', 'uncertain')
           AND n.deadline > rollout_now() AND n.deadline < rollout_now() + g.horizon
           AND e.state = 'scheduled'

@@ -14,7 +14,7 @@ from rollout.domain.notices.sending import Tally, outcome
 from rollout.services.notices.bundles import Bundle, Sealed, Written, bundles, proof
 from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.reading_hours import next_reading
-from rollout.services.notices.recording import action_of, fact_of, record, unsent
+from rollout.services.notices.recording import action_of, fact_of, give_up, record, unsent
 from rollout.services.notices.together import Together
 from rollout.services.notices.versions import VersionBook
 from rollout.services.ports import (
@@ -213,10 +213,7 @@ class NoticeDelivery:
             return self._renderer.render(leased.template, context)
         except BadInput as error:
             with self._start() as uow:
-                state = unsent(leased, NoticeState.DEAD)
-                uow.ledger.finish([Ended(leased, state, error.message)])
-                uow.audit.append([fact_of(action_of(state), leased, error.message)])
-                uow.sending.count([outcome(leased.deprecation, state)])
+                uow.sending.count(give_up(uow, leased, error.message))
                 uow.commit()
             return None
 

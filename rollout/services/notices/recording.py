@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from rollout.domain.audit import ROLLOUT, Fact
@@ -31,7 +31,7 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[
     """
     each = [(leased, *one) for one in sent for leased in one[0].bundle.notices]
     ended = [_ended(leased, receipt) for leased, _, receipt in each]
-    recorded = uow.ledger.finish(ended)  # whoever has a lease that was lost records that one
+    recorded = _finish(uow, ended)
     facts = []
     for end, (leased, sealed, receipt) in zip(ended, each, strict=True):
         if leased.notice_id not in recorded:
@@ -54,6 +54,23 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[
         if end.state in UNDELIVERED and end.leased.notice_id in recorded:
             escalate(uow, end.leased)
     return _letters([end for end in ended if end.leased.notice_id in recorded])
+
+
+def give_up(uow: UnitOfWork, leased: Leased, reason: str) -> Sequence[Tally]:
+    """Write that a notice cannot be sent, and tell others; what to count is as for `record`."""
+    end = Ended(leased, unsent(leased, NoticeState.DEAD), reason)
+    if not _finish(uow, [end]):
+        return []
+    uow.audit.append([fact_of(action_of(end.state), leased, reason)])
+    if end.state in UNDELIVERED:
+        escalate(uow, leased)
+    return _letters([end])
+
+
+def _finish(uow: UnitOfWork, ended: Sequence[Ended]) -> Collection[int]:
+    """Return what is recorded: whoever has a lease that was lost records that one."""
+    uow.ledger.lock([end.leased for end in ended if end.state in UNDELIVERED])
+    return uow.ledger.finish(ended)
 
 
 def _letters(ended: Sequence[Ended]) -> list[Tally]:

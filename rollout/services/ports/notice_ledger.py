@@ -82,6 +82,13 @@ class NoticeLedger(Protocol):
         """
         ...
 
+    def lock(self, notices: Sequence[Leased]) -> None:
+        """Wait for whoever else writes to the people of these accounts; keep them waiting then.
+
+        Only then can it be said of one that nobody else is told.
+        """
+        ...
+
     def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
         """Record how they ended; leave out those whose lease was lost meanwhile."""
         ...
