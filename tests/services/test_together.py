@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rollout.services.notices import together
 from rollout.services.notices.together import Together
 from tests.support.processes import wait_until
 
@@ -48,6 +49,21 @@ def test_those_who_come_while_another_is_answered_are_answered_at_once(slow: Slo
         slow.may_answer.set()
         assert [future.result() for future in (first, *others)] == [2, 4, 6, 8, 10, 12, 14, 16]
     assert slow.asked == [[1], [2, 3, 4, 5, 6, 7, 8]]
+
+
+def test_in_company_the_first_waits_a_moment_for_the_others(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "COMPANY", 0.5)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(slow.together.ask, 1)
+        wait_until(lambda: slow.asked == [[1]])
+        others = [pool.submit(slow.together.ask, number) for number in (2, 3)]
+        wait_until(lambda: len(slow.together._waiting) == 2)
+        slow.may_answer.set()
+        assert [each.result() for each in (first, *others)] == [2, 4, 6]
+        list(pool.map(slow.together.ask, (4, 5)))
+    assert slow.asked == [[1], [2, 3], [4, 5]]
 
 
 def test_what_fails_fails_for_those_who_asked_together_and_for_nobody_else(slow: Slow) -> None:

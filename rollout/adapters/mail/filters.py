@@ -39,8 +39,7 @@ def make_filters(languages: Languages) -> dict[str, Callable[..., str]]:
     @pass_context
     def ahead(context: Context, at: datetime) -> str:
         """Write how far ahead an instant is: ``in 30 days``, ``in 31 hours``, ``in 12 minutes``."""
-        zone = ZoneInfo(context["zone"])
-        return _span(at.astimezone(zone), context["now"].astimezone(zone), formats(context))
+        return _span(at, context["now"], ZoneInfo(context["zone"]), formats(context))
 
     @pass_context
     def number(context: Context, value: int) -> str:
@@ -62,16 +61,18 @@ def _grouped(value: int, locale: Locale) -> str:
     return format_decimal(value, locale=locale)
 
 
-def _span(at: datetime, now: datetime, locale: Locale) -> str:
+@lru_cache(maxsize=10_000)  # a batch is written at one instant
+def _span(at: datetime, now: datetime, zone: tzinfo, locale: Locale) -> str:
     """Days are those of the reader's calendar: "30 days" stays right whatever the hour of sending.
 
-    Both instants are aware and of the reader's zone.
+    Both instants are aware.
     """
     remaining = max(at.astimezone(UTC) - now.astimezone(UTC), timedelta())
     minutes = round(remaining / timedelta(minutes=1))
     unit: Literal["day", "hour", "minute"]
     if remaining >= _DAYS_FROM:
-        unit, length = "day", timedelta(days=(at.date() - now.date()).days)
+        days = at.astimezone(zone).date() - now.astimezone(zone).date()
+        unit, length = "day", timedelta(days=days.days)
     elif minutes >= 60:  # noqa: PLR2004 - minutes in an hour
         unit, length = "hour", timedelta(hours=round(minutes / 60))
     else:

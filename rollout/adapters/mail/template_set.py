@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from functools import cached_property
 from hashlib import sha256
@@ -81,6 +82,8 @@ class TemplateSet:
         self.languages = Languages(sources)
         self._filters = make_filters(self.languages)
         self._environments: dict[str, Environment] = {}  # by the tag of their language
+        self._compiled: set[tuple[str, str]] = set()
+        self._one_at_a_time = threading.RLock()
         self._versions: dict[tuple[str, str], TemplateVersion] = {}
 
     @cached_property
@@ -106,13 +109,24 @@ class TemplateSet:
     ) -> str:
         """Render one file; raise ``BadInput`` that names file, line and what is wrong there."""
         try:
-            return finish(self._environment(language).get_template(name).render(values))
+            with self._compiling(name, language):
+                return finish(self._environment(language).get_template(name).render(values))
         except Exception as error:  # whatever goes wrong in there, the template's author must know
             names, filters = ", ".join(sorted(_names(name))), ", ".join(self._filters)
             raise BadInput(
                 f"{self._where(error, name)}: {getattr(error, 'message', None) or error}",
                 fix=f"names: {names}; filters of ours: {filters}",
             ) from error
+
+    @contextmanager
+    def _compiling(self, name: str, language: Language) -> Iterator[None]:
+        """Let threads wait where a file is rendered for the first time, with what it includes."""
+        if (name, language.tag) in self._compiled:
+            yield
+            return
+        with self._one_at_a_time:
+            yield
+        self._compiled.add((name, language.tag))
 
     def version(self, template: str, language: Language) -> TemplateVersion:
         """Return what the letters of a template are made of in a language."""
