@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Engine, text
+from sqlalchemy import Connection, CursorResult, Engine
 
 from rollout.adapters.db.engine import connect
 from rollout.adapters.db.locks import EVERYTHING, stop_cutting
+from rollout.adapters.db.parsed import text
 
 PLAIN = {"rollout_now": "SELECT now()", "rollout_instant": "SELECT clock_timestamp()"}
 

@@ -13,8 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import zstandard
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
+from rollout.adapters.db.parsed import text
 from rollout.services.ports.letters import KeptLetter, NewLetter
 
 LEVEL = 3

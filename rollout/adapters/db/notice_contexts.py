@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from rollout.adapters.db.coverage import read_coverage
 from rollout.adapters.db.histories import OF_KEY, history
 from rollout.adapters.db.insiders import CUSTOMERS
+from rollout.adapters.db.parsed import text
 from rollout.domain.notices import (
     CALLERS_SEEN,
     TREND_OF,

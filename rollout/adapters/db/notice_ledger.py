@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from rollout.adapters.db.parsed import text
 from rollout.adapters.db.sending import PAUSED
 from rollout.adapters.db.suppression import suppress
 from rollout.domain.notices import NoticeState

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from rollout.adapters.db import insiders
 from rollout.adapters.db.cutoff import RUNNING
 from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.adapters.db.notice_contexts import NoticeContexts
+from rollout.adapters.db.parsed import text
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.suppression import SKIPPED
 from rollout.domain.notices import ADDRESS_DEAD, COMPLAINED_OF, UNSUBSCRIBED, NoticeContext

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from rollout.adapters.db.copy import copy_rows
 from rollout.adapters.db.coverage import read_coverage
@@ -15,6 +15,7 @@ from rollout.adapters.db.histories import OF_KEYS, histories
 from rollout.adapters.db.insiders import CUSTOMERS, TO_CUSTOMERS
 from rollout.adapters.db.locks import stop_cutting
 from rollout.adapters.db.notice_contexts import NoticeContexts
+from rollout.adapters.db.parsed import text
 from rollout.adapters.deprecation_file import read_deprecation
 from rollout.domain.errors import NotFound
 from rollout.domain.inventory import KeyKind

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection, CursorResult
 
+from rollout.adapters.db.parsed import text
 from rollout.domain.notices import NoticeState
 from rollout.domain.notices.sending import Tally
 from rollout.services.ports.sending import SendingPause

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import psycopg
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from rollout.adapters.db.account_calendar import SqlCalendars
@@ -27,6 +27,7 @@ from rollout.adapters.db.notice_ledger import SqlNoticeLedger
 from rollout.adapters.db.notice_views import SqlNoticeViews
 from rollout.adapters.db.notices import SqlNotices
 from rollout.adapters.db.optional_mail import SqlOptionalMail
+from rollout.adapters.db.parsed import text
 from rollout.adapters.db.plan import SqlPlan
 from rollout.adapters.db.reports import SqlReports
 from rollout.adapters.db.sending import SqlSending
