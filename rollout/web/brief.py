@@ -6,12 +6,15 @@ Scanners follow each link in a mail, so GET changes nothing. They press no butto
 from __future__ import annotations
 
 import anyio
+import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 
 from rollout.bootstrap import Rollout
-from rollout.domain.errors import RolloutError
+from rollout.domain.errors import BadInput, RolloutError
 from rollout.web.pages import HEADERS, Pages, read_form
+
+log = structlog.get_logger()
 
 
 class BriefDoor:
@@ -30,6 +33,9 @@ class BriefDoor:
             page = await anyio.to_thread.run_sync(do, token)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
+        except BadInput as error:
+            log.warning("brief.template-unusable", why=error.message)
+            return self._pages.later()
         except RolloutError:
             return self._pages.later()
         return self._pages.nowhere() if page is None else HTMLResponse(page, headers=HEADERS)

@@ -50,27 +50,19 @@ class Pages:
     def __init__(self, texts: Texts) -> None:
         """Take the texts of the notices, in all their languages."""
         self._texts = texts
-        self._read(Sources(()))
-        self._loader = FileSystemLoader(templates_dir() / "web")
+        self._current = _PageSet(Sources(()))
 
     def refresh(self) -> None:
         """Take up what has changed in the texts since, unless the database is away."""
         sources = self._texts.at_hand()
-        if sources is not self._languages.sources:
-            self._read(sources)
-
-    def _read(self, sources: Sources) -> None:
-        self._languages = Languages(sources)
-        self._environments: dict[str, Environment] = {}  # by the tag of their language
+        if sources is not self._current.sources:
+            self._current = _PageSet(sources)
 
     def page(
         self, name: str, *, locale: str = SOURCE, status: int = 200, **values: Any
     ) -> HTMLResponse:
         """Return a page in the language of a locale."""
-        language = self._languages.of(locale)
-        template = self._environment(language).get_template(name)
-        html = template.render(language=language.tag, direction=language.direction, **values)
-        return HTMLResponse(html, status, HEADERS)
+        return HTMLResponse(self._current.render(name, locale, values), status, HEADERS)
 
     def nowhere(self) -> HTMLResponse:
         """Return what a wrong link leads to, whatever is wrong with it."""
@@ -81,6 +73,21 @@ class Pages:
         answer = self.page("problem.html", status=503, problem=TRY_AGAIN)
         answer.headers["Retry-After"] = "60"
         return answer
+
+
+class _PageSet:
+    """The pages in the languages of one moment."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self._languages = Languages(sources)
+        self._loader = FileSystemLoader(templates_dir() / "web")
+        self._environments: dict[str, Environment] = {}  # by the tag of their language
+
+    def render(self, name: str, locale: str, values: Mapping[str, Any]) -> str:
+        language = self._languages.of(locale)
+        template = self._environment(language).get_template(name)
+        return template.render(language=language.tag, direction=language.direction, **values)
 
     def _environment(self, language: Language) -> Environment:
         if language.tag not in self._environments:

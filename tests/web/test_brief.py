@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from rollout.bootstrap import Rollout, bootstrap
 from rollout.domain.notices.brief import KEPT_OPEN, BriefLinks
@@ -313,6 +314,24 @@ def test_the_button_notes_once_that_somebody_takes_care(post: Post, web: Web) ->
     assert post.campaign.broken() == []
 
 
+def test_the_button_under_a_date_that_has_moved_since_answers_that_one(
+    post: Post, web: Web
+) -> None:
+    post.work()
+    old = post.brief(ANN)
+    post.campaign.dates.extend("acme", to=timedelta(days=30), **WHY)
+    web.ask("POST", old, data=PRESS)
+    post.work(NOW + timedelta(hours=1))
+    web.ask("POST", old, data=PRESS)
+
+    versions = post.campaign.rows(
+        "SELECT schedule_version, step FROM notices WHERE acknowledged_at IS NOT NULL ORDER BY 1"
+    )
+    assert versions == [(1, "announcement"), (2, "extended")]
+    for link in (old, post.brief(ANN)):
+        assert "<form" not in web.ask("GET", link).text
+
+
 def test_of_many_who_press_at_once_one_is_noted(post: Post, rollout: Rollout) -> None:
     post.work()
     token = post.brief(ANN).removeprefix("/brief/")
@@ -386,6 +405,24 @@ def test_the_link_ends_some_time_after_the_keys_have_stopped(
         assert web.ask("GET", post.brief(ANN)).status_code == status
         assert bool(rollout.notices.briefs.links("acme")) == (status == 200)
     assert web.ask("POST", post.brief(ANN), data=PRESS).status_code == 404
+
+
+def test_where_an_operators_own_page_fails_it_is_said_in_the_log_and_not_to_the_reader(
+    settings: Settings, campaign: Campaign, server: SmtpServer, tmp_path: Path
+) -> None:
+    (tmp_path / "_brief").mkdir()
+    (tmp_path / "_brief" / "page.html").write_text("{{ 1 / 0 }}")
+    campaign.begin()
+    with bootstrap(replace(settings, templates=tmp_path)) as rollout:
+        post = Post(rollout, campaign, server)
+        post.work()
+        with capture_logs() as logs:
+            answer = Web(make_app(rollout)).ask("GET", post.brief(ANN))
+
+    assert (answer.status_code, "zero" in answer.text) == (503, False)
+    assert [(entry["event"], entry["why"]) for entry in logs] == [
+        ("brief.template-unusable", "_brief/page.html, line 1: division by zero")
+    ]
 
 
 def test_while_the_database_is_down_the_reader_is_asked_to_come_again(

@@ -22,12 +22,25 @@ SELECT n.notice_id, e.account_id, n.step, a.brief_version, e.state, e.deadline, 
         WHERE e.state = 'cut' AND cutoffs.enrollment_id = e.enrollment_id
           AND cutoffs.schedule_version = e.schedule_version) c ON true
 """
-_OF_NOTICE = _STANDING.format(notices="notices") + " WHERE n.notice_id = :notice_id"
+_GONE_OUT = f"""n.{TO_CUSTOMERS}
+     AND n.state IN ('sending', 'sent', 'delivered', 'complained', 'uncertain')"""
+# The page shows the present date: if the reader has been told that one since, it is what they
+# answer, though the link is that of an earlier one.
+_LINKED = f"""(
+  SELECT n.*
+    FROM notices linked JOIN enrollments e USING (enrollment_id)
+    JOIN notices n ON (n.enrollment_id, n.contact_id) = (linked.enrollment_id, linked.contact_id)
+   WHERE linked.notice_id = :notice_id
+     AND (n.notice_id = linked.notice_id
+          OR linked.schedule_version < e.schedule_version
+             AND n.schedule_version = e.schedule_version AND {_GONE_OUT})
+   ORDER BY n.notice_id DESC LIMIT 1)
+"""
+_OF_NOTICE = _STANDING.format(notices=_LINKED)
 _TOLD = f"""(
   SELECT DISTINCT ON (enrollment_id, contact_id) n.*
     FROM enrollments JOIN notices n USING (enrollment_id)
-   WHERE account_id = :account_id AND n.{TO_CUSTOMERS}
-     AND n.state IN ('sending', 'sent', 'delivered', 'complained', 'uncertain')
+   WHERE account_id = :account_id AND {_GONE_OUT}
    ORDER BY enrollment_id, contact_id, notice_id DESC)
 """
 _OF_ACCOUNT = _STANDING.format(notices=_TOLD) + " ORDER BY e.deprecation, p.email"
@@ -45,7 +58,7 @@ class SqlBriefs:
         self._connection = connection
 
     def standing(self, notice_id: int) -> Standing | None:
-        """Return where the enrollment of a notice stands, or None if there is no such notice."""
+        """Return where the enrollment of a notice stands; see the port."""
         row = self._run(_OF_NOTICE, notice_id=notice_id).one_or_none()
         return _standing(row) if row else None
 

@@ -22,7 +22,10 @@ class BriefRepository(Protocol):
     """Speaks inside one unit of work."""
 
     def standing(self, notice_id: int) -> Standing | None:
-        """Return where the enrollment of a notice stands, or None if there is no such notice."""
+        """Return where the enrollment of a notice stands, or None if there is no such notice.
+
+        It is that of the newest notice of the present date, if its reader has got one since.
+        """
         ...
 
     def version(self, account_id: str) -> int | None:
