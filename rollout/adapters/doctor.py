@@ -10,6 +10,7 @@ from enum import StrEnum
 import redis
 from sqlalchemy import Engine, text
 
+from rollout.adapters.db.alarms import SqlAlarms
 from rollout.adapters.db.clock import shifted_clocks
 from rollout.adapters.db.invariants import INVARIANTS, breaches
 from rollout.adapters.db.migrate import status
@@ -143,13 +144,8 @@ def _stopped(engine: Engine) -> Finding:
 
 def _alarms(engine: Engine) -> Finding:
     with engine.connect() as connection:
-        rows = connection.execute(
-            text(
-                "SELECT kind || ' (' || subject || ')' FROM alarms"
-                " WHERE opened_at IS NOT NULL AND closed_at IS NULL ORDER BY opened_at DESC"
-            )
-        )
-        names = list(rows.scalars())
+        standing = SqlAlarms(connection).alarms(closed=False)
+    names = [f"{alarm.kind} ({alarm.subject})" for alarm in standing]
     if not names:
         return Finding("alarms", Health.OK, "none is open")
     return Finding("alarms", Health.FAILED, f"open: {', '.join(names)}", "rollout alarm list")

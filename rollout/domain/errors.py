@@ -41,6 +41,13 @@ class NotFound(RolloutError):
     """What was named does not exist."""
 
 
+def no_account(account_id: str) -> NotFound:
+    """Return what is said of an account that was named and does not exist."""
+    return NotFound(
+        f"there is no account {account_id!r}", fix="`rollout import accounts` brings accounts in"
+    )
+
+
 class Refused(RolloutError):
     """A rule says no; nothing was changed."""
 

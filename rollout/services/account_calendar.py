@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rollout.domain.account_calendar import CalendarLinks
 from rollout.domain.audit import Fact
-from rollout.domain.errors import NotFound
+from rollout.domain.errors import NotFound, no_account
 from rollout.services.ports import StartUnitOfWork
 from rollout.services.ports.account_calendar import CalendarWriter
 
@@ -59,8 +59,5 @@ class AccountCalendars:
 
     def _address(self, account_id: str, version: int | None) -> str:
         if version is None:
-            raise NotFound(
-                f"there is no account {account_id!r}",
-                fix="`rollout import accounts` brings accounts in",
-            )
+            raise no_account(account_id)
         return self._links.url(account_id, version) or self._links.path(account_id, version)

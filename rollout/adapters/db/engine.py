@@ -6,7 +6,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
-from rollout.adapters.mail.one_line import one_line
+from rollout.adapters.one_line import one_line
 from rollout.domain.errors import BadInput, Unavailable
 
 # idle_in_transaction: a stalled process must not hold row locks or the vacuum horizon.

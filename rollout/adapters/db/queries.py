@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from rollout.adapters.db.engine import connect
 from rollout.adapters.db.insiders import reach_of
-from rollout.domain.errors import NotFound
+from rollout.domain.errors import NotFound, no_account
 from rollout.domain.notices.delivery import Reach, unreachable
 from rollout.services.ports.queries import Row
 
@@ -80,10 +80,7 @@ class SqlQueries:
         """Return everything known about an account, or raise ``NotFound``."""
         found = self._rows(ACCOUNT, account_id=account_id)
         if not found:
-            raise NotFound(
-                f"there is no account {account_id!r}",
-                fix="`rollout import accounts` brings accounts in",
-            )
+            raise no_account(account_id)
         return {
             **found[0],
             "contacts": self._rows(CONTACTS, account_id=account_id),

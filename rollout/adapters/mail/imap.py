@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.server_url import ServerUrl, credentials
+from rollout.adapters.one_line import one_line
 from rollout.domain.errors import Unavailable
 
 _URL = ServerUrl(

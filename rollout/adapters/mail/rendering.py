@@ -12,7 +12,6 @@ import css_inline
 
 from rollout.adapters.mail.languages import Language
 from rollout.adapters.mail.layout import fill
-from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.several import together
 from rollout.adapters.mail.sources import Layer, Texts, layers
 from rollout.adapters.mail.taming import ISOLATES, tamed
@@ -27,6 +26,7 @@ from rollout.adapters.mail.template_set import (
     TEXT,
     TemplateSet,
 )
+from rollout.adapters.one_line import one_line
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
 from rollout.domain.errors import BadInput, NotFound
 from rollout.domain.notices import NoticeContext

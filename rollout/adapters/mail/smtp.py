@@ -20,9 +20,9 @@ from rollout.adapters.mail.addresses import own, recipient
 from rollout.adapters.mail.dkim import DkimSigner
 from rollout.adapters.mail.dsn import mail_parameters, recipient_parameters
 from rollout.adapters.mail.message import compose
-from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.smtp_url import SmtpServer
 from rollout.adapters.mail.throttling import wants_less
+from rollout.adapters.one_line import one_line
 from rollout.domain.clock import Clock
 from rollout.domain.notices.envelope import Envelope
 from rollout.services.ports import Letter, Mail, MailSession, Outcome, Receipt

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 from unicodedata import bidirectional
 
-from rollout.adapters.mail.one_line import one_line
+from rollout.adapters.one_line import one_line
 
 # What stands between these does not turn round what stands beside it (Unicode, UAX #9). They work
 # in text and in HTML alike, so no template has to think of it.

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 
-from rollout.adapters.mail.one_line import one_line
+from rollout.adapters.one_line import one_line
 from rollout.adapters.webhooks.line import Line
 from rollout.domain.clock import Clock
 from rollout.domain.webhooks.addresses import Address, Reach
 from rollout.domain.webhooks.attempts import Answer
 
-TIMEOUT = 15.0  # seconds, from the look-up of the name to the last byte that is read
+TIMEOUT = 15.0  # seconds, to the last byte that is read; looking up the name has its own
 _MOST_READ = 1_000  # bytes of an answer: it is for people to look at
 _MOST_SHOWN = 200  # characters
 _TELLING = 6  # characters from which on a part of an address may be a secret

@@ -91,7 +91,10 @@ class Reach:
 
 
 def unreachable(reach: Reach) -> str | None:
-    """Say why nobody of an account can be told its date, or None where somebody was or may be."""
+    """Say why nobody of an account can be told its date.
+
+    None where somebody was told, or a message to somebody is under way.
+    """
     if reach.told or reach.open:
         return None
     if reach.contacts == 0:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rollout.domain.audit import ROLLOUT, Fact
-from rollout.domain.errors import NotFound
+from rollout.domain.errors import no_account
 from rollout.domain.notices.brief import Brief, BriefLinks, Standing
 from rollout.services.ports import Renderer, StartUnitOfWork, UnitOfWork
 from rollout.services.ports.briefs import Told
@@ -56,7 +56,7 @@ class Briefs:
         """Return the links of the people of an account that were written to and still lead on."""
         with self._start() as uow:
             if uow.briefs.version(account_id) is None:
-                raise _nobody(account_id)
+                raise no_account(account_id)
             now = uow.now()
             told = [each for each in uow.briefs.told(account_id) if not each.standing.ended(now)]
         return [Handed(each, self._address(each.standing)) for each in told]
@@ -66,7 +66,7 @@ class Briefs:
         with self._start() as uow:
             version = uow.briefs.renew(account_id)
             if version is None:
-                raise _nobody(account_id)
+                raise no_account(account_id)
             action, data = "account.briefs-renewed", {"version": version}
             uow.audit.append([Fact(operator, action, f"account:{account_id}", None, data)])
             uow.commit()
@@ -92,9 +92,3 @@ def _acknowledged(standing: Standing) -> Fact:
     data = {"notice_id": standing.notice_id, "step": standing.step}
     subject = f"account:{standing.account_id}"
     return Fact(ROLLOUT, "notice.acknowledged", subject, BY_LINK, data)
-
-
-def _nobody(account_id: str) -> NotFound:
-    return NotFound(
-        f"there is no account {account_id!r}", fix="`rollout import accounts` brings accounts in"
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rollout.domain.audit import Fact
-from rollout.domain.errors import Conflict, NotFound, Refused
+from rollout.domain.errors import Conflict, NotFound, Refused, no_account
 from rollout.domain.webhooks.addresses import Reach
 from rollout.domain.webhooks.secrets import WebhookSecrets
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
@@ -169,10 +169,7 @@ def _signed(uow: UnitOfWork, endpoint_id: int) -> Endpoint:
 
 def _require_account(uow: UnitOfWork, account_id: str) -> None:
     if not uow.webhooks.knows(account_id):
-        raise NotFound(
-            f"there is no account {account_id!r}",
-            fix="`rollout import accounts` brings accounts in",
-        )
+        raise no_account(account_id)
 
 
 def _data(endpoint: Endpoint) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rollout.adapters.db.histories import history
 from rollout.adapters.db.streaming import stream
 from rollout.adapters.db.usage_questions.as_of import HISTORY
 from rollout.adapters.db.usage_questions.conditions import SOURCES_OF
-from rollout.domain.errors import NotFound
+from rollout.domain.errors import no_account
 from rollout.domain.usage import HOLIDAYS
 from rollout.services.ports.usage_questions import (
     CallerRow,
@@ -102,10 +102,7 @@ def read_account_keys(connection: Connection, account_id: str, now: datetime) ->
     """Read the keys of an account; raise ``NotFound`` where there is no such account."""
     exists = text("SELECT EXISTS (SELECT FROM accounts WHERE account_id = :account_id)")
     if not connection.execute(exists, {"account_id": account_id}).scalar_one():
-        raise NotFound(
-            f"there is no account {account_id!r}",
-            fix="`rollout import accounts` brings accounts in",
-        )
+        raise no_account(account_id)
     values = {"account_id": account_id, "now": now}
     return [
         OwnKey(

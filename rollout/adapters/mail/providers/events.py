@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.reports.parsing import address_in
+from rollout.adapters.one_line import one_line
 from rollout.domain.errors import BadInput
 from rollout.domain.notices.delivery import Report, ReturnedMail
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.providers.events import (
     REASON,
     address,
@@ -18,6 +17,7 @@ from rollout.adapters.mail.providers.events import (
 from rollout.adapters.mail.providers.sns import Fetch, SnsTopic
 from rollout.adapters.mail.reports.parsing import address_in
 from rollout.adapters.mail.reports.words import says_dead
+from rollout.adapters.one_line import one_line
 from rollout.domain.notices.delivery import Report, ReportKind, ReturnedMail
 
 _HARD = {"Permanent": True, "Transient": False}

@@ -8,7 +8,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser, BytesParser, HeaderParser
 from email.policy import Compat32
 
-from rollout.adapters.mail.one_line import one_line
+from rollout.adapters.one_line import one_line
 
 LONGEST = 1 << 19  # bytes of a message that are read: reports stand at the beginning
 _LONGEST_HEADER = 4_000  # characters; the library takes time by the square of some

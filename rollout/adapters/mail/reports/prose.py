@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from email.message import Message
 
-from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.reports.parsing import (
     address_in,
     addresses,
@@ -19,6 +18,7 @@ from rollout.adapters.mail.reports.parsing import (
     text_of,
 )
 from rollout.adapters.mail.reports.words import enhanced_code, reply_class, says_dead
+from rollout.adapters.one_line import one_line
 from rollout.domain.notices.delivery import Report, ReportKind
 
 _REASON = 500

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from email.message import Message
 from itertools import islice
 
-from rollout.adapters.mail.one_line import one_line
 from rollout.adapters.mail.reports.parsing import address_in, header, parse_headers, text_of
 from rollout.adapters.mail.reports.words import enhanced_code, reply_class, says_dead
+from rollout.adapters.one_line import one_line
 from rollout.domain.notices.delivery import Report, ReportKind
 
 STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
