@@ -51,7 +51,10 @@ def show(account_id: AccountId, as_json: AsJson = False) -> None:
         ),
         ("keys", ("key_id", "kind", "status", "label", "count", "last_seen")),
         ("dates", ("deprecation", "deadline", "cause", "reason", "set_at")),
+        ("webhooks", ("endpoint_id", "kind", "hint", "state", "delivered_at", "reason")),
     ):
+        if name == "webhooks" and not found[name]:
+            continue  # few accounts have any
         out.print(f"\n[bold]{name}[/]")
         print_list(found[name], columns, as_json=False)
     for enrollment in found["enrollments"]:

@@ -149,6 +149,28 @@ def enable(endpoint: EndpointId, operator: AsOperator = None) -> None:
     say(f"webhook {endpoint} of {of.account_id} is active")
 
 
+@webhook.command("resend")
+def resend(
+    endpoint: EndpointId,
+    deliveries: Annotated[
+        list[int] | None, typer.Argument(metavar="[DELIVERY…]", help="their numbers; none: all")
+    ] = None,
+    operator: AsOperator = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send again what has failed or was skipped and still holds, under the same ids.
+
+    Example: rollout webhook resend 7
+    """
+    with open_rollout() as rollout:
+        name = operator_name(operator)
+        again = rollout.webhooks.endpoints.resend(endpoint, deliveries or None, operator=name)
+    if as_json:
+        print_json({"endpoint_id": endpoint, "deliveries": again})
+    else:
+        say(f"webhook {endpoint} is sent again: {', '.join(map(str, again))}")
+
+
 @webhook.command("remove")
 def remove(endpoint: EndpointId, reason: Reason, operator: AsOperator = None) -> None:
     """Remove a webhook: its address is forgotten; what was sent there stays on record.

@@ -48,7 +48,7 @@ def test_show_gives_programs_every_field(cli: CommandLine) -> None:
 
     assert list(shown) == [
         *("account_id", "name", "timezone", "locale", "tier", "discovered", "created_at"),
-        *("contacts", "keys", "enrollments", "dates"),
+        *("contacts", "keys", "enrollments", "dates", "webhooks"),
     ]
     assert shown["contacts"] == [
         {

@@ -138,6 +138,26 @@ def test_deliveries_are_listed_also_of_a_webhook_that_is_removed(
     assert "announcement" in cli("webhook", "deliveries").stdout
 
 
+def test_what_was_skipped_is_sent_again_once_the_webhook_is_on(
+    cli: CommandLine, campaign: Campaign, server: WebhookServer
+) -> None:
+    number = cli("webhook", "add", "acme", server.url, "--json").json["endpoint_id"]
+    campaign.at(NOW)
+    campaign.plan.apply(PLAN, "plan.yaml", "olga")
+    campaign.remind()
+    cli("webhook", "disable", number, "--reason", "they move house")
+    assert "`rollout webhook enable" in cli("webhook", "resend", number).complaint
+    cli("webhook", "enable", number)
+
+    again = cli("webhook", "resend", number, "--json").json
+    [delivery] = cli("webhook", "deliveries", number, "--json").items
+    assert again == {"endpoint_id": number, "deliveries": [delivery["delivery_id"]]}
+    assert (delivery["state"], delivery["attempts"], delivery["reason"]) == ("pending", 0, None)
+    [listed] = cli("account", "show", "acme", "--json").json["webhooks"]
+    assert (listed["endpoint_id"], listed["hint"]) == (number, f"http://127.0.0.1:{server.port}/…")
+    assert f"http://127.0.0.1:{server.port}/…" in cli("account", "show", "acme").stdout
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -152,6 +172,10 @@ def test_deliveries_are_listed_also_of_a_webhook_that_is_removed(
         (("secret", "{slack}"), "not signed"),
         (("secret", "{removed}"), "was removed"),
         (("test", "{removed}"), "was removed"),
+        (("resend", "4711"), "there is no webhook 4711"),
+        (("resend", "{removed}"), "was removed"),
+        (("resend", "{slack}"), "has no such delivery: one that failed or was skipped"),
+        (("resend", "{slack}", "7", "5"), "has no such delivery as 5, 7"),
         (("enable", "{slack}"), "is active already"),
     ],
 )

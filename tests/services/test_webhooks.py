@@ -247,6 +247,38 @@ def test_what_fails_for_three_days_switches_the_webhook_off_and_its_people_hear_
     assert campaign.broken() == []
 
 
+def test_what_failed_is_sent_again_on_request_under_the_same_id_and_the_rest_is_left(
+    campaign: Campaign, hooks: Webhooks, server: WebhookServer, mailer: FakeMailer
+) -> None:
+    endpoint = hooks.add(server)
+    server.always(answer(410))
+    campaign.work(DEADLINE - 45 * DAY)
+    hooks.drain()
+    campaign.dates.extend("acme", to=10 * DAY, reason="asked", operator="olga")
+    hooks.drain()
+    assert [state for _, state, _ in hooks.deliveries()] == ["failed"]
+    hooks.endpoints.enable(endpoint, operator="olga")
+    campaign.live(DEADLINE + 10 * DAY - 30 * DAY)
+    hooks.drain()
+    assert [state for _, state, _ in hooks.deliveries()] == ["failed", "failed"]
+    letters = len(mailed(mailer))
+
+    hooks.endpoints.enable(endpoint, operator="olga")
+    [again] = hooks.endpoints.resend(endpoint, None, operator="olga")
+    hooks.drain()  # it fails once more, and its people hear of that too
+    campaign.remind()
+    assert len(mailed(mailer)) > letters
+    hooks.endpoints.enable(endpoint, operator="olga")
+    server.always(answer(200))
+    hooks.endpoints.resend(endpoint, [again], operator="olga")
+    hooks.drain()
+
+    assert [state for _, state, _ in hooks.deliveries()] == ["failed", "delivered"]
+    assert len({request.webhook_id for request in server.received[-3:]}) == 1
+    assert [actor for actor, _ in hooks.facts("resent")] == ["olga", "olga"]
+    assert campaign.broken() == []
+
+
 def test_what_is_our_own_fault_switches_no_webhook_off(
     campaign: Campaign, hooks: Webhooks, server: WebhookServer, mailer: FakeMailer
 ) -> None:

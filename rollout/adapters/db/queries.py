@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from rollout.adapters.db.engine import connect
 from rollout.adapters.db.insiders import reach_of
+from rollout.adapters.db.webhooks import SqlWebhooks
 from rollout.domain.errors import NotFound, no_account
 from rollout.domain.notices.delivery import Reach, unreachable
 from rollout.services.ports.queries import Row
@@ -87,7 +88,12 @@ class SqlQueries:
             "keys": self._rows(KEYS, account_id=account_id),
             "enrollments": self._enrollments(account_id),
             "dates": self._rows(DATES, account_id=account_id),
+            "webhooks": self._webhooks(account_id),
         }
+
+    def _webhooks(self, account_id: str) -> list[Row]:
+        with connect(self._engine) as connection:
+            return list(SqlWebhooks(connection).listed(account_id))
 
     def mail_reports(
         self, *, unmatched: bool, kind: str | None, account_id: str | None, limit: int | None

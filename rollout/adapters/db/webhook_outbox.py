@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -63,8 +63,8 @@ UPDATE webhook_deliveries d SET attempts = d.attempts + 1
    AND a.account_id = e.account_id
 RETURNING d.delivery_id, d.webhook_id, d.enrollment_id, d.step, d.template, d.schedule_version,
           d.created_at, d.attempts, e.deprecation, e.state AS enrollment_state,
-          p.endpoint_id, p.account_id, a.locale, p.kind, p.sealed, p.hint, p.state, p.reason,
-          p.lease, p.generation, p.generation_since,
+          p.endpoint_id, p.account_id, a.locale, p.kind, p.sealed, p.hint, p.state, p.lease,
+          p.generation, p.generation_since,
           p.state = 'active' AND e.schedule_version = d.schedule_version AND e.state <> 'exempt'
           AND (e.state <> 'cut' OR d.created_at >= d.deadline) AS current
 """
@@ -77,6 +77,16 @@ UPDATE webhook_deliveries SET state = :state, reason = :reason,
        attempt_at = coalesce(rollout_instant() + CAST(:wait AS interval), attempt_at),
        delivered_at = CASE WHEN :state = 'delivered' THEN rollout_instant() END
  WHERE delivery_id = :delivery AND (state = 'pending' OR :state = 'delivered')
+"""
+# Of a date that has moved since there is nothing to send. It counts its attempts anew.
+RESEND = """
+UPDATE webhook_deliveries d SET state = 'pending', reason = NULL, attempts = 0,
+       attempt_at = rollout_now()
+  FROM enrollments e
+ WHERE d.endpoint_id = :endpoint AND d.state IN ('failed', 'skipped')
+   AND (CAST(:deliveries AS bigint[]) IS NULL OR d.delivery_id = ANY(:deliveries))
+   AND e.enrollment_id = d.enrollment_id AND e.schedule_version = d.schedule_version
+RETURNING d.delivery_id
 """
 LISTED = """
 SELECT d.delivery_id, d.endpoint_id, p.account_id, p.hint, e.deprecation, d.step, d.state,
@@ -140,6 +150,11 @@ class SqlWebhookOutbox:
         values = {"delivery": claimed.delivery_id, "state": state.value, "reason": reason}
         return bool(self._run(FINISH, **values, wait=wait).rowcount)
 
+    def resend(self, endpoint_id: int, deliveries: Collection[int] | None) -> Sequence[int]:
+        """Let what has failed, or was skipped, be due again: those, or all; return which."""
+        wanted = list(deliveries) if deliveries is not None else None
+        return sorted(self._run(RESEND, endpoint=endpoint_id, deliveries=wanted).scalars())
+
     def any_delivered(self, endpoint_id: int, since: datetime) -> bool:
         """Say whether an endpoint has taken anything since then."""
         query = (
@@ -177,7 +192,6 @@ def _claimed(row: RowMapping) -> Claimed:
         endpoint=endpoint(row),
         enrollment_id=row["enrollment_id"],
         event=event,
-        created_at=row["created_at"],
         attempts=row["attempts"],
         current=row["current"],
     )

@@ -17,8 +17,8 @@ VALUES (:account_id, :kind, :sealed, :digest, :hint, :operator)
 ON CONFLICT (account_id, digest) DO NOTHING RETURNING endpoint_id
 """
 LOCK = """
-SELECT p.endpoint_id, p.account_id, a.locale, p.kind, p.sealed, p.hint, p.state, p.reason,
-       p.generation, p.generation_since
+SELECT p.endpoint_id, p.account_id, a.locale, p.kind, p.sealed, p.hint, p.state, p.generation,
+       p.generation_since
   FROM webhook_endpoints p JOIN accounts a USING (account_id)
  WHERE p.endpoint_id = :id FOR NO KEY UPDATE OF p
 """
@@ -101,6 +101,5 @@ def endpoint(row: RowMapping) -> Endpoint:
         sealed=row["sealed"] or b"",
         hint=row["hint"],
         state=EndpointState(row["state"]),
-        reason=row["reason"],
         generation=Generation(row["generation"], row["generation_since"]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,7 +53,6 @@ class Endpoint:
     sealed: bytes = field(repr=False)  # the URL, which only `Seals` can open
     hint: str
     state: EndpointState
-    reason: str | None
     generation: Generation
 
 
@@ -79,7 +78,6 @@ class Claimed:
     endpoint: Endpoint
     enrollment_id: int
     event: Event
-    created_at: datetime
     attempts: int  # this one included
     current: bool  # what it tells is still so
 
@@ -150,6 +148,13 @@ class WebhookOutbox(Protocol):
         """Give the endpoint free and record what became; False where the lease was lost.
 
         What stays pending is due again after ``wait``.
+        """
+        ...
+
+    def resend(self, endpoint_id: int, deliveries: Collection[int] | None) -> Sequence[int]:
+        """Let what has failed, or was skipped, be due again: those, or all; return which.
+
+        What tells a date that has moved since is left out.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from rollout.domain.audit import Fact
@@ -108,6 +108,30 @@ class WebhookEndpoints:
         """Send there again, from the next event on."""
         return self._change(endpoint_id, EndpointState.ACTIVE, None, operator)
 
+    def resend(
+        self, endpoint_id: int, deliveries: Collection[int] | None, *, operator: str
+    ) -> Sequence[int]:
+        """Send again, under the same ids, what has failed or was skipped: those, or all.
+
+        What has moved on since is left out. Raises ``Refused`` where nothing is left, or where one
+        of those cannot be sent again.
+        """
+        with self._start() as uow:
+            endpoint = require(uow, endpoint_id)
+            if endpoint.state is EndpointState.DISABLED:
+                raise Refused(
+                    f"webhook {endpoint_id} is disabled",
+                    fix=f"`rollout webhook enable {endpoint_id}` first",
+                )
+            again = uow.webhook_outbox.resend(endpoint_id, deliveries)
+            if not again or set(deliveries or again) != set(again):
+                raise _nothing_to_resend(endpoint_id, set(deliveries or ()) - set(again))
+            data = _data(endpoint) | {"deliveries": list(again)}
+            fact = _fact(operator, "resent", endpoint.account_id, None, data)
+            uow.audit.append([fact])
+            uow.commit()
+        return again
+
     def remove(self, endpoint_id: int, *, reason: str, operator: str) -> Endpoint:
         """Forget the address of an endpoint. What was sent there stays on record."""
         return self._change(endpoint_id, EndpointState.REMOVED, reason, operator)
@@ -155,6 +179,15 @@ def _require_known(uow: UnitOfWork, endpoint_id: int) -> Endpoint:
             f"there is no webhook {endpoint_id}", fix="`rollout webhook list` shows them all"
         )
     return endpoint
+
+
+def _nothing_to_resend(endpoint_id: int, unfit: Collection[int]) -> Refused:
+    which = f" as {', '.join(map(str, sorted(unfit)))}" if unfit else ""
+    return Refused(
+        f"webhook {endpoint_id} has no such delivery{which}: one that failed or was skipped, and"
+        " tells a date that still holds",
+        fix=f"`rollout webhook deliveries {endpoint_id} --state failed` shows what failed",
+    )
 
 
 def _signed(uow: UnitOfWork, endpoint_id: int) -> Endpoint:

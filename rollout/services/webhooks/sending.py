@@ -86,7 +86,7 @@ def _record(uow: UnitOfWork, claimed: Claimed, answer: Answer) -> None:
             if not _end(uow, claimed, DeliveryState.FAILED, answer.text):
                 return
             endpoint_id = claimed.endpoint.endpoint_id
-            dead = not uow.webhook_outbox.any_delivered(endpoint_id, claimed.created_at)
+            dead = not uow.webhook_outbox.any_delivered(endpoint_id, claimed.event.at)
             if answer.asked and (ending is Ending.GONE or dead):  # else it is our own fault
                 _disable(uow, claimed, answer)
 
@@ -111,7 +111,7 @@ def _disable(uow: UnitOfWork, claimed: Claimed, answer: Answer) -> None:
     uow.webhooks.change(endpoint.endpoint_id, EndpointState.DISABLED, why)
     uow.audit.append([_fact("webhook.disabled", claimed, why)])
     step = Step(
-        name=f"{TEMPLATE}-{claimed.delivery_id}",
+        name=f"{TEMPLATE}-{claimed.delivery_id}-{claimed.lease}",  # it may be sent again, and fail
         offset=timedelta(0),
         template=TEMPLATE,
         only=(),
