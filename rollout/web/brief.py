@@ -35,7 +35,9 @@ class BriefDoor:
             return Response(status_code=400)  # nobody reads it
         except BadInput as error:
             log.warning("brief.template-unusable", why=error.message)
-            return self._pages.later()
+            return self._pages.later(request)
         except RolloutError:
-            return self._pages.later()
-        return self._pages.nowhere() if page is None else HTMLResponse(page, headers=HEADERS)
+            return self._pages.later(request)
+        if page is None:
+            return self._pages.nowhere(request)
+        return HTMLResponse(page, headers=HEADERS)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from rollout.adapters.locales import canonical_locale
 from rollout.adapters.mail.languages import SOURCE, Language, Languages
-from rollout.adapters.mail.sources import Sources, Texts
+from rollout.adapters.mail.sources import Sources, Texts, layers
 from rollout.adapters.mail.texts import install_texts
 from rollout.adapters.resources import templates_dir
+from rollout.domain.errors import BadInput, Unavailable
 
 MOST_SENT = 10_000  # bytes of a form; a mail program sends about 200
+MOST_ASKED = 200  # characters of Accept-Language that are read
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
@@ -26,37 +31,20 @@ HEADERS = {
 }
 
 
-class Trouble(NamedTuple):
-    """What a page says instead."""
-
-    title: str
-    detail: str
-
-
-NO_LINK = Trouble(
-    "This link leads nowhere",
-    "It may have been cut off on its way, have ended, or come from a test message."
-    " Please copy the whole link from the message.",
-)
-TRY_AGAIN = Trouble(
-    "That did not work",
-    "Please try again in a few minutes. It does no harm if it was done after all.",
-)
-
-
 class Pages:
     """Renders the pages of ``templates/web`` with the texts of the notices' catalogues."""
 
     def __init__(self, texts: Texts) -> None:
         """Take the texts of the notices, in all their languages."""
         self._texts = texts
-        self._current = _PageSet(Sources(()))
+        self._current = _PageSet(Texts(layers(templates_dir() / "notices", None, None)).now())
 
     def refresh(self) -> None:
-        """Take up what has changed in the texts since, unless the database is away."""
-        sources = self._texts.at_hand()
-        if sources is not self._current.sources:
-            self._current = _PageSet(sources)
+        """Take up what has changed in the texts since, unless that cannot be had."""
+        with suppress(BadInput, Unavailable):
+            sources = self._texts.now()
+            if sources is not self._current.sources:
+                self._current = _PageSet(sources)
 
     def page(
         self, name: str, *, locale: str = SOURCE, status: int = 200, **values: Any
@@ -64,15 +52,20 @@ class Pages:
         """Return a page in the language of a locale."""
         return HTMLResponse(self._current.render(name, locale, values), status, HEADERS)
 
-    def nowhere(self) -> HTMLResponse:
+    def nowhere(self, request: Request) -> HTMLResponse:
         """Return what a wrong link leads to, whatever is wrong with it."""
-        return self.page("problem.html", status=404, problem=NO_LINK)
+        return self.page("nowhere.html", locale=self._asked(request), status=404)
 
-    def later(self) -> HTMLResponse:
+    def later(self, request: Request) -> HTMLResponse:
         """Return what is said while nothing works; why is nobody's business out there."""
-        answer = self.page("problem.html", status=503, problem=TRY_AGAIN)
+        answer = self.page("later.html", locale=self._asked(request), status=503)
         answer.headers["Retry-After"] = "60"
         return answer
+
+    def _asked(self, request: Request) -> str:
+        """Choose what the browser asks for: of whose the link is, nobody knows."""
+        wanted = accepted_locales(request.headers.get("accept-language", ""))
+        return next(filter(self._current.speaks, wanted), SOURCE)
 
 
 class _PageSet:
@@ -83,6 +76,14 @@ class _PageSet:
         self._languages = Languages(sources)
         self._loader = FileSystemLoader(templates_dir() / "web")
         self._environments: dict[str, Environment] = {}  # by the tag of their language
+
+    def speaks(self, locale: str) -> bool:
+        """Say whether there are texts in the language of a locale, and of use."""
+        try:
+            tag = self._languages.of(locale).tag
+        except BadInput:  # a catalogue of the operator's own
+            return False
+        return tag.partition("-")[0] == locale.partition("_")[0]
 
     def render(self, name: str, locale: str, values: Mapping[str, Any]) -> str:
         language = self._languages.of(locale)
@@ -106,6 +107,21 @@ class _PageSet:
         environment.policies["ext.i18n.trimmed"] = True
         install_texts(environment, language.texts)
         return environment
+
+
+def accepted_locales(header: str) -> list[str]:
+    """Return the locales of ``Accept-Language``, the most wanted first (RFC 9110, section 12.5.4).
+
+    What is no locale, or not wanted, is left out.
+    """
+    wanted: list[tuple[float, int, str]] = []
+    for part in header[:MOST_ASKED].split(","):
+        tag, _, weight = part.partition(";")
+        locale = canonical_locale(tag.strip())
+        quality = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", weight or "q=1")
+        if locale and quality and float(quality[1]) > 0:
+            wanted.append((-float(quality[1]), len(wanted), locale))
+    return [locale for *_, locale in sorted(wanted)]
 
 
 async def read_form(request: Request) -> Mapping[str, Sequence[str]]:

@@ -31,20 +31,21 @@ class UnsubscribeDoor:
         token = request.path_params["token"]
         try:
             wanted = await _wanted(request) if request.method == "POST" else None
-            return await anyio.to_thread.run_sync(partial(self._answer, token, wanted=wanted))
+            answer = await anyio.to_thread.run_sync(partial(self._answer, token, wanted=wanted))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except RolloutError:
-            return self._pages.later()
+            return self._pages.later(request)
+        return answer or self._pages.nowhere(request)
 
-    def _answer(self, token: str, *, wanted: bool | None) -> Response:
+    def _answer(self, token: str, *, wanted: bool | None) -> Response | None:
         self._pages.refresh()
         if wanted is None:
             reader = self._unsubscribing.reader(token)
         else:
             reader = self._unsubscribing.switch(token, wanted=wanted)
         if reader is None:
-            return self._pages.nowhere()
+            return None
         changed = wanted is not None
         return self._pages.page(PAGE, locale=reader.locale, reader=reader, changed=changed)
 

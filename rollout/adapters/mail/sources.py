@@ -6,12 +6,11 @@ What lies on top goes before what lies below, file by file.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from rollout.domain.errors import BadInput, Unavailable
+from rollout.domain.errors import BadInput
 from rollout.services.ports import Source, StartUnitOfWork
 
 SUFFIXES = frozenset({".txt", ".html", ".po"})
@@ -124,12 +123,6 @@ class Texts:
         known = Sources([(layer.origin, layer.texts()) for layer in self.layers])
         self._known = states, known
         return known
-
-    def at_hand(self) -> Sources:
-        """Return what was read last, where what there is now cannot be had."""
-        with suppress(BadInput, Unavailable):
-            return self.now()
-        return self._known[1]
 
 
 def layers(shipped: Path, folder: Path | None, database: Layer | None) -> Sequence[Layer]:
