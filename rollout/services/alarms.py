@@ -93,17 +93,21 @@ class Alarms:
             uow.commit()
         if telling is None:
             return None
-        again = told_long_ago(telling.alarm, now)
+        alarm = telling.alarm
+        again = told_long_ago(alarm, now)
         reached = frozenset() if again else telling.reached
-        told = self._alerts.tell(alert(telling.alarm, again=again), reached)
+        told = self._alerts.tell(alert(alarm, again=again), reached)
         attempts = telling.attempts + 1 if told.failed else 0
         with self._start() as uow:
+            now = uow.now()
+            if told.reached and (again or alarm.last_told_at is None):
+                alarm = replace(alarm, last_told_at=now)  # the day of all begins with the first
             uow.alarms.told(
                 telling,
-                anybody=bool(told.reached),
+                last=alarm.last_told_at,
                 reached=reached | told.reached if told.failed else (),
                 attempts=attempts,
-                next_at=next_telling(telling.alarm, attempts, uow.now()),
+                next_at=next_telling(alarm, attempts, now),
             )
             uow.commit()
         return Tried(telling.alarm, told.failed)

@@ -5,6 +5,8 @@ Scanners follow each link in a mail, so GET changes nothing. They press no butto
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -26,13 +28,17 @@ class BriefDoor:
 
     async def answer(self, request: Request) -> Response:
         """Show the page (GET, HEAD), or note that somebody takes care (its own button's POST)."""
-        token = request.path_params["token"]
         try:
             pressed = request.method == "POST" and "acknowledge" in await read_form(request)
-            do = self._briefs.acknowledge if pressed else self._briefs.read
-            page = await anyio.to_thread.run_sync(do, token)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
+        do = self._briefs.acknowledge if pressed else self._briefs.read
+        return await anyio.to_thread.run_sync(self._answer, request, do)
+
+    def _answer(self, request: Request, do: Callable[[str], str | None]) -> Response:
+        self._pages.refresh()
+        try:
+            page = do(request.path_params["token"])
         except BadInput as error:
             log.warning("brief.template-unusable", why=error.message)
             return self._pages.later(request)

@@ -20,7 +20,14 @@ from rollout.adapters.resources import templates_dir
 from rollout.domain.errors import BadInput, Unavailable
 
 MOST_SENT = 10_000  # bytes of a form; a mail program sends about 200
-MOST_ASKED = 200  # characters of Accept-Language that are read
+MOST_ASKED = 20  # languages that are looked at
+# Of a language, a script and a place, no more: of these there are not so many that they need to be
+# forgotten.
+_RANGE = re.compile(
+    r"\s*(?P<tag>[a-z]{2,3}(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?)"
+    r"\s*(?:;\s*q\s*=\s*(?P<quality>[01](?:\.[0-9]{0,3})?)\s*)?",
+    re.IGNORECASE | re.ASCII,
+)
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self';"
@@ -115,12 +122,12 @@ def accepted_locales(header: str) -> list[str]:
     What is no locale, or not wanted, is left out.
     """
     wanted: list[tuple[float, int, str]] = []
-    for part in header[:MOST_ASKED].split(","):
-        tag, _, weight = part.partition(";")
-        locale = canonical_locale(tag.strip())
-        quality = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", weight or "q=1")
-        if locale and quality and float(quality[1]) > 0:
-            wanted.append((-float(quality[1]), len(wanted), locale))
+    for part in header.split(",", MOST_ASKED)[:MOST_ASKED]:
+        asked = _RANGE.fullmatch(part)
+        locale = asked and canonical_locale(asked["tag"])
+        quality = float((asked and asked["quality"]) or 1)
+        if locale and quality > 0:
+            wanted.append((-quality, len(wanted), locale))
     return [locale for *_, locale in sorted(wanted)]
 
 

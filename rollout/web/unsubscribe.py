@@ -28,26 +28,26 @@ class UnsubscribeDoor:
 
     async def answer(self, request: Request) -> Response:
         """Show what is wanted (GET, HEAD), or switch it (POST); no redirect, as RFC 8058 asks."""
-        token = request.path_params["token"]
         try:
             wanted = await _wanted(request) if request.method == "POST" else None
-            answer = await anyio.to_thread.run_sync(partial(self._answer, token, wanted=wanted))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
+        return await anyio.to_thread.run_sync(partial(self._answer, request, wanted=wanted))
+
+    def _answer(self, request: Request, *, wanted: bool | None) -> Response:
+        self._pages.refresh()
+        token, changed = request.path_params["token"], wanted is not None
+        try:
+            reader = (
+                self._unsubscribing.reader(token)
+                if wanted is None
+                else self._unsubscribing.switch(token, wanted=wanted)
+            )
+            if reader is None:
+                return self._pages.nowhere(request)
+            return self._pages.page(PAGE, locale=reader.locale, reader=reader, changed=changed)
         except RolloutError:
             return self._pages.later(request)
-        return answer or self._pages.nowhere(request)
-
-    def _answer(self, token: str, *, wanted: bool | None) -> Response | None:
-        self._pages.refresh()
-        if wanted is None:
-            reader = self._unsubscribing.reader(token)
-        else:
-            reader = self._unsubscribing.switch(token, wanted=wanted)
-        if reader is None:
-            return None
-        changed = wanted is not None
-        return self._pages.page(PAGE, locale=reader.locale, reader=reader, changed=changed)
 
 
 async def _wanted(request: Request) -> bool:

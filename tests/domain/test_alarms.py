@@ -206,10 +206,8 @@ def test_a_failed_telling_is_tried_again_ever_more_rarely_within_an_hour() -> No
 
 
 def test_an_alert_says_what_is_wrong_what_to_do_and_since_when() -> None:
-    first, again, over = (
-        alert(alarm(**fields))
-        for fields in ({}, {"last_told_at": NOW}, {"closed_at": NOW, "last_told_at": NOW})
-    )
+    first, over = alert(alarm()), alert(alarm(closed_at=NOW, last_told_at=NOW))
+    again = alert(alarm(last_told_at=NOW), again=True)
 
     assert (first.title, first.over) == ("the mail server takes nothing", False)
     assert first.text == (

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rollout.domain.notices import NoticeState
-from rollout.domain.notices.sending import LEAST, Tally, outcome, why_stop
+from rollout.domain.notices.sending import LEAST, Tally, count_letters, outcome, why_stop
 
 HOUR = timedelta(hours=1)
 
@@ -63,3 +63,16 @@ def test_a_notice_counts_once_by_how_its_try_ended(state: NoticeState) -> None:
         NoticeState.UNCERTAIN: (0, 1, 0),
         NoticeState.RETRY: (0, 0, 1),
     }.get(state, (0, 0, 0))
+
+
+def test_a_letter_counts_once_for_a_deprecation_and_as_lost_where_anything_of_it_is() -> None:
+    sent, retry, lost = NoticeState.SENT, NoticeState.RETRY, NoticeState.UNCERTAIN
+    ended = [("a", 1, sent), ("a", 1, sent), ("b", 1, sent), ("a", 2, lost), ("a", 2, retry)]
+
+    tallies = count_letters([*ended, ("b", 3, retry), ("b", 3, lost)])
+    assert [(t.deprecation, t.accepted, t.failed, t.put_off) for t in tallies] == [
+        ("a", 1, 0, 0),
+        ("b", 1, 0, 0),
+        ("a", 0, 1, 0),
+        ("b", 0, 1, 0),
+    ]

@@ -60,6 +60,11 @@ LONGEST = len("OPTIONS ") + (MOST_SEGMENTS + 1) * (LONGEST_WORD + 1)
         ("GET /accessToken/hunter HTTP/1.1", "GET /{id}/{id}"),
         ("GET /x9_token/hunter HTTP/1.1", "GET /{id}/{id}"),
         ("GET /Token/keys/hunter HTTP/1.1", "GET /{id}/{id}/{id}"),
+        ("GET /a\ntoken/hunter HTTP/1.1", "GET /{id}/{id}"),
+        ("GET /token.json/hunter HTTP/1.1", "GET /token.json/{id}"),
+        ("GET /token%20/hunter HTTP/1.1", "GET /{id}/{id}"),
+        ("GET /otp/hunter HTTP/1.1", "GET /otp/{id}"),
+        ("GET /tokenize/cards HTTP/1.1", "GET /tokenize/cards"),
     ],
 )
 def test_a_request_is_told_by_its_method_and_the_template_of_its_path(

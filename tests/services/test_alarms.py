@@ -464,7 +464,7 @@ def test_what_is_over_while_it_is_being_told_is_told_as_over_after_that(
     stuck.alarms.watch()
     assert telling is not None
     with stuck.start() as uow:  # the teller comes to record that it told
-        uow.alarms.told(telling, anybody=True, reached=(), attempts=0, next_at=NOW + DAY)
+        uow.alarms.told(telling, last=NOW, reached=(), attempts=0, next_at=NOW + DAY)
         uow.commit()
     assert stuck.alarms.tell() is not None
 

@@ -68,6 +68,19 @@ def test_so_is_one_whose_server_puts_us_off_for_good(
     assert states(campaign) == {ART: "dead", ANN: "delivered"}
 
 
+def test_it_waits_for_nobody_who_is_moving_the_date(campaign: Campaign, mailer: FakeMailer) -> None:
+    campaign.begin(TO_DEVELOPERS)
+    campaign.live(REMINDER - DAY)
+    mailer.plan(ART, REFUSED)
+    campaign.at(REMINDER)
+    campaign.scheduling.sweep()
+    with campaign.start() as uow:
+        uow.plan.lock_enrollments("acme", None)
+        campaign.delivery.sweep()  # or else it would give up after seconds
+
+    assert states(campaign) == {ART: "bounced", ANN: "pending"}
+
+
 def test_so_is_one_to_whom_the_letter_cannot_be_written(campaign: Campaign) -> None:
     campaign.begin(TO_DEVELOPERS)
     campaign.live(REMINDER - DAY)

@@ -33,7 +33,8 @@ TITLES = {
         ("en;q=0.1,de ; q = 0.9", ["de", "en"]),
         ("de;q=0, en", ["en"]),
         ("xx-nothing, de;q=high, en", ["en"]),
-        ("de," * MOST_ASKED, ["de"] * 67),
+        ("de-AT@a1, de_AT, es-419;Q=0.4, zh-Hant-TW", ["zh_Hant_TW", "es_419"]),
+        ("de," * MOST_ASKED * 2, ["de"] * MOST_ASKED),
     ],
 )
 def test_what_a_browser_asks_for_is_read_in_the_order_of_its_wishes(

@@ -41,7 +41,7 @@ RETURNING {", ".join(f"a.{column}" for column in COLUMNS.split(", "))}, lease, a
 """
 TOLD = """
 UPDATE alarms SET attempts = :attempts, reached = :reached, tell_at = :next_at,
-       last_told_at = CASE WHEN :anybody THEN rollout_now() ELSE last_told_at END
+       last_told_at = :last
  WHERE alarm_id = :alarm_id AND lease = :lease
 """
 
@@ -125,17 +125,17 @@ class SqlAlarms:
         self,
         telling: Telling,
         *,
-        anybody: bool,
+        last: datetime | None,
         reached: Collection[str],
         attempts: int,
         next_at: datetime | None,
     ) -> None:
-        """Note how a telling ended, and whether anybody was told, unless its lease was lost."""
+        """Note how a telling ended, and when all were told last, unless its lease was lost."""
         self._run(
             TOLD,
             alarm_id=telling.alarm.alarm_id,
             lease=telling.lease,
-            anybody=anybody,
+            last=last,
             reached=sorted(reached),
             attempts=attempts,
             next_at=next_at,

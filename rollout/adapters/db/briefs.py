@@ -34,7 +34,7 @@ _LINKED = f"""(
      AND (n.notice_id = linked.notice_id
           OR linked.schedule_version < e.schedule_version
              AND n.schedule_version = e.schedule_version AND {_GONE_OUT})
-   ORDER BY n.notice_id DESC LIMIT 1)
+   ORDER BY n.schedule_version DESC, n.notice_id DESC LIMIT 1)
 """
 _OF_NOTICE = _STANDING.format(notices=_LINKED)
 _TOLD = f"""(

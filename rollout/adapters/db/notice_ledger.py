@@ -28,16 +28,18 @@ RETURNING n.notice_id, n.lease, n.enrollment_id, e.deprecation, e.account_id, n.
 """
 # Deprecation by deprecation: what is due in a paused one, and be it a million, is not even read.
 # Whose oldest is due first comes first; what is not taken is not locked.
+OLDEST = f"""
+  SELECT d.deprecation, oldest.attempt_at FROM deprecations d
+   CROSS JOIN LATERAL (
+         SELECT attempt_at FROM notices
+          WHERE deprecation = d.deprecation AND state IN ('pending', 'retry')
+            AND attempt_at <= rollout_now()
+          ORDER BY attempt_at LIMIT 1) oldest
+   WHERE NOT {PAUSED.format(of="d")}
+"""
 DUE = f"""
   SELECT first.notice_id, first.letter
-    FROM (SELECT d.deprecation FROM deprecations d
-           CROSS JOIN LATERAL (
-                 SELECT attempt_at FROM notices
-                  WHERE deprecation = d.deprecation AND state IN ('pending', 'retry')
-                    AND attempt_at <= rollout_now()
-                  ORDER BY attempt_at LIMIT 1) oldest
-           WHERE NOT {PAUSED.format(of="d")}
-           ORDER BY oldest.attempt_at) running
+    FROM ({OLDEST} ORDER BY oldest.attempt_at) running
    CROSS JOIN LATERAL (
          SELECT notice_id, letter FROM notices
           WHERE deprecation = running.deprecation AND state IN ('pending', 'retry')
@@ -98,11 +100,6 @@ UPDATE notices n SET state = 'retry', reason = :reason, attempt_at = rollout_ins
 RETURNING n.notice_id
 """
 
-# Of one account, letters to two people may be refused at once: the later one sees the earlier.
-LOCK = text(
-    "SELECT 1 FROM enrollments WHERE enrollment_id = ANY(:ids)"
-    " ORDER BY enrollment_id FOR NO KEY UPDATE"
-)
 FINISH = """
 UPDATE notices n SET state = ended.state, reason = ended.reason,
        attempt_at = coalesce(rollout_now() + ended.wait, n.attempt_at),
@@ -129,7 +126,8 @@ UPDATE notices n SET lease = n.lease + 1, attempt_at = rollout_now(),
        reason = CASE WHEN x.half_sent THEN 'the sender died while sending: it may have arrived' END
   FROM expired x, enrollments e
  WHERE n.notice_id = x.notice_id AND e.enrollment_id = n.enrollment_id
-RETURNING n.notice_id, n.deprecation, e.account_id, n.step, n.state, n.reason,
+RETURNING n.notice_id, coalesce(n.letter, n.notice_id) AS letter, n.deprecation, e.account_id,
+          n.step, n.state, n.reason,
           (SELECT message_id FROM notices named
             WHERE named.notice_id = coalesce(n.letter, n.notice_id)) AS message_id,
           (SELECT digest FROM letters WHERE letter_id = n.letter_ids[cardinality(n.letter_ids)]),
@@ -143,6 +141,11 @@ class SqlNoticeLedger:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def any_due(self) -> bool:
+        """Say whether there is anything to be sent now."""
+        due: bool = self._connection.execute(text(f"SELECT EXISTS ({OLDEST})")).scalar_one()
+        return due
 
     def lease(self, limit: int, length: timedelta) -> Sequence[Leased]:
         """Claim notices that are due to be sent, and what else is due to the same addresses."""
@@ -187,12 +190,6 @@ class SqlNoticeLedger:
             letters=[notice.letter_id for notice in letters],
             versions=[versions.get(notice.notice_id) for notice in letters],
         )
-
-    def lock(self, notices: Sequence[Leased]) -> None:
-        """Wait for whoever else writes to the people of these accounts; keep them waiting then."""
-        if notices:
-            ids = sorted({notice.enrollment_id for notice in notices})
-            self._connection.execute(LOCK, {"ids": ids})
 
     def finish(self, ended: Sequence[Ended]) -> frozenset[int]:
         """Record how they ended; leave out those whose lease was lost meanwhile."""

@@ -24,7 +24,8 @@ from rollout.domain.plan import Step
 from rollout.domain.usage import History
 from rollout.services.ports.notices import DueEnrollment, NewNotice, Opening, Stand
 
-# Cohort by cohort: what is due in a paused one, and be it a million, is not even read.
+# Cohort by cohort: what is due in a paused one, and be it a million, is not even read. Whoever
+# escalates (an insert, with its foreign key) neither waits nor is waited for.
 CLAIM_ENROLLMENTS = f"""
 WITH running AS MATERIALIZED (
   SELECT c.deprecation, c.cohort FROM cohorts c WHERE {RUNNING})
@@ -33,7 +34,7 @@ SELECT due.enrollment_id FROM running c
        SELECT e.enrollment_id FROM enrollments e
         WHERE (e.deprecation, e.cohort) = (c.deprecation, c.cohort)
           AND e.next_notice_at <= rollout_now()
-        ORDER BY e.next_notice_at LIMIT :limit FOR UPDATE SKIP LOCKED) due
+        ORDER BY e.next_notice_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED) due
  LIMIT :limit
 """
 
@@ -118,6 +119,11 @@ SELECT :id, (SELECT deprecation FROM enrollments WHERE enrollment_id = :id),
 ON CONFLICT DO NOTHING
 """
 
+# Two of one account may be refused at once: the later one sees that the earlier cannot be told.
+ALONE = """
+SELECT pg_advisory_xact_lock(hashtextextended('escalate', enrollment_id)) FROM notices
+ WHERE notice_id = :id
+"""
 ESCALATE = f"""
 WITH others AS (
   INSERT INTO notices (enrollment_id, deprecation, contact_id, step, template, required, resend,
@@ -312,10 +318,9 @@ class SqlNotices:
 
     def escalate(self, notice_id: int) -> Sequence[str]:
         """Tell the others of an account what one of them cannot be told, and nobody else was."""
-        rows = self._connection.execute(
-            text(ESCALATE), {"id": notice_id, "domain": self._mail_domain}
-        )
-        return list(rows.scalars())
+        self._connection.execute(text(ALONE), {"id": notice_id})
+        values = {"id": notice_id, "domain": self._mail_domain}
+        return list(self._connection.execute(text(ESCALATE), values).scalars())
 
     def reaches(self, enrollment_ids: Collection[int]) -> Mapping[int, Reach]:
         """Return how far each scheduled enrollment is told, where somebody inside could be."""

@@ -214,7 +214,7 @@ class SqlPlan:
             text(
                 f"SELECT {ENROLLMENT} FROM enrollments WHERE account_id = :account_id"
                 " AND (CAST(:deprecation AS text) IS NULL OR deprecation = :deprecation)"
-                " ORDER BY enrollment_id FOR UPDATE"
+                " ORDER BY enrollment_id FOR NO KEY UPDATE"  # whoever escalates need not wait
             ),
             {"account_id": account_id, "deprecation": deprecation},
         )
@@ -224,7 +224,10 @@ class SqlPlan:
         """Lock and return one enrollment."""
         row = (
             self._connection.execute(
-                text(f"SELECT {ENROLLMENT} FROM enrollments WHERE enrollment_id = :id FOR UPDATE"),
+                text(
+                    f"SELECT {ENROLLMENT} FROM enrollments WHERE enrollment_id = :id"
+                    " FOR NO KEY UPDATE"
+                ),
                 {"id": enrollment_id},
             )
             .mappings()

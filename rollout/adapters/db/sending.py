@@ -56,7 +56,7 @@ class SqlSending:
         self._connection = connection
 
     def count(self, tallies: Sequence[Tally]) -> None:
-        """Add to what became of notices in the present minute."""
+        """Add to what became of letters in the present minute."""
         sums: dict[str, list[int]] = {}
         for tally in tallies:
             so_far = sums.get(tally.deprecation, [0, 0, 0])
@@ -82,7 +82,7 @@ class SqlSending:
         self._run("SELECT pg_advisory_xact_lock(hashtextextended('sending', 0))")
 
     def tallies(self, window: timedelta) -> Sequence[Tally]:
-        """Return of each deprecation that is not paused what became of its notices of late."""
+        """Return of each deprecation that is not paused what became of its letters of late."""
         rows = self._run(TALLIES, window=window)
         return [Tally(deprecation=row[0], **_counts(row._mapping)) for row in rows]  # noqa: SLF001
 

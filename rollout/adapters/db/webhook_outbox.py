@@ -44,9 +44,12 @@ UPDATE notices n SET schedule_version = e.schedule_version, deadline = e.deadlin
    AND n.state IN ('pending', 'leased', 'retry')
 """
 
+# What a delivery tells is out of date as a notice is (`notice_ledger.BEGIN`).
+CURRENT = """e.schedule_version = d.schedule_version AND e.state <> 'exempt'
+          AND (e.state <> 'cut' OR d.created_at >= d.deadline)"""
 # Whoever waits for the lock of an endpoint reads its lease again, so that two never post to it at
-# once. What a delivery tells is out of date as a notice is (`notice_ledger.BEGIN`).
-CLAIM = """
+# once.
+CLAIM = f"""
 WITH due AS MATERIALIZED (
   SELECT d.delivery_id, d.endpoint_id
     FROM webhook_deliveries d JOIN webhook_endpoints p USING (endpoint_id)
@@ -65,8 +68,11 @@ RETURNING d.delivery_id, d.webhook_id, d.enrollment_id, d.step, d.template, d.sc
           d.created_at, d.attempts, e.deprecation, e.state AS enrollment_state,
           p.endpoint_id, p.account_id, a.locale, p.kind, p.sealed, p.hint, p.state, p.lease,
           p.generation, p.generation_since,
-          p.state = 'active' AND e.schedule_version = d.schedule_version AND e.state <> 'exempt'
-          AND (e.state <> 'cut' OR d.created_at >= d.deadline) AS current
+          p.state = 'active' AND {CURRENT} AS current
+"""
+# Whoever is posting there has lost its lease, so that it records nothing of what is sent again.
+TAKE_BACK = """
+UPDATE webhook_endpoints SET lease = lease + 1, leased_until = NULL WHERE endpoint_id = :endpoint
 """
 FREE = """
 UPDATE webhook_endpoints SET leased_until = NULL WHERE (endpoint_id, lease) = (:endpoint, :lease)
@@ -78,14 +84,14 @@ UPDATE webhook_deliveries SET state = :state, reason = :reason,
        delivered_at = CASE WHEN :state = 'delivered' THEN rollout_instant() END
  WHERE delivery_id = :delivery AND (state = 'pending' OR :state = 'delivered')
 """
-# Of a date that has moved since there is nothing to send. It counts its attempts anew.
-RESEND = """
+# What is out of date by now is left. The rest counts its attempts anew.
+RESEND = f"""
 UPDATE webhook_deliveries d SET state = 'pending', reason = NULL, attempts = 0,
        attempt_at = rollout_now()
   FROM enrollments e
  WHERE d.endpoint_id = :endpoint AND d.state IN ('failed', 'skipped')
    AND (CAST(:deliveries AS bigint[]) IS NULL OR d.delivery_id = ANY(:deliveries))
-   AND e.enrollment_id = d.enrollment_id AND e.schedule_version = d.schedule_version
+   AND e.enrollment_id = d.enrollment_id AND {CURRENT}
 RETURNING d.delivery_id
 """
 LISTED = """
@@ -153,7 +159,9 @@ class SqlWebhookOutbox:
     def resend(self, endpoint_id: int, deliveries: Collection[int] | None) -> Sequence[int]:
         """Let what has failed, or was skipped, be due again: those, or all; return which."""
         wanted = list(deliveries) if deliveries is not None else None
-        return sorted(self._run(RESEND, endpoint=endpoint_id, deliveries=wanted).scalars())
+        again = sorted(self._run(RESEND, endpoint=endpoint_id, deliveries=wanted).scalars())
+        self._run(TAKE_BACK, endpoint=endpoint_id)
+        return again
 
     def any_delivered(self, endpoint_id: int, since: datetime) -> bool:
         """Say whether an endpoint has taken anything since then."""

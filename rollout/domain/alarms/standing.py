@@ -106,7 +106,7 @@ def next_telling(alarm: Alarm, attempts: int, now: datetime) -> datetime | None:
     None: there is nothing more to tell.
     """
     if attempts == 0:
-        return None if alarm.closed_at else now + AGAIN
+        return None if alarm.closed_at else (alarm.last_told_at or now) + AGAIN
     return now + min(FIRST_RETRY * (1 << min(attempts - 1, 10)), LAST_RETRY)
 
 

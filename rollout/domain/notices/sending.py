@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from rollout.domain.notices.states import NoticeState
 
-# The windows in which notices are judged, by when they were tried. An address list that is stale
+# The windows in which letters are judged, by when they were tried. An address list that is stale
 # shows within the hour; complaints, and bounces of servers that are slow, come in over the day.
 WINDOWS = (timedelta(hours=1), timedelta(days=1))
 LEAST = 50  # tried in a window: of fewer, nothing is concluded
@@ -23,18 +24,18 @@ _FAILED = frozenset({NoticeState.BOUNCED, NoticeState.DEAD, NoticeState.UNCERTAI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What became of notices of one deprecation."""
+    """What became of letters about one deprecation."""
 
     deprecation: str
     accepted: int = 0
     failed: int = 0  # refused by the mail server, given up, or nobody knows
-    put_off: int = 0  # tries that the mail server put off; the notices are tried again
+    put_off: int = 0  # tries that the mail server put off; the letters are tried again
     bounced: int = 0  # of those accepted
     complained: int = 0  # of those accepted
 
     @property
     def tried(self) -> int:
-        """Notices that came to an end, well or not."""
+        """Letters that came to an end, well or not."""
         return self.accepted + self.failed
 
 
@@ -46,6 +47,18 @@ def outcome(deprecation: str, state: NoticeState) -> Tally:
         failed=int(state in _FAILED),
         put_off=int(state is NoticeState.RETRY),
     )
+
+
+def count_letters(ended: Iterable[tuple[str, int, NoticeState]]) -> Sequence[Tally]:
+    """Count letters, by deprecation, letter and state of each notice: what a letter tells is one.
+
+    Where its notices ended differently, a failure counts.
+    """
+    found: dict[tuple[str, int], NoticeState] = {}
+    for deprecation, letter, state in ended:
+        if found.get((deprecation, letter)) not in _FAILED:
+            found[deprecation, letter] = state
+    return [outcome(deprecation, state) for (deprecation, _), state in found.items()]
 
 
 def why_stop(window: timedelta, tally: Tally) -> str | None:

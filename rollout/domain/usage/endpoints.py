@@ -26,9 +26,13 @@ _CUT = "…"  # stands for the segments that are too many
 _WORD = re.compile(r"[a-z]{1,15}(?:[-_][a-z]{1,15}){0,2}(?:\.(?:json|xml|csv))?")
 _VERSION = re.compile(r"v[0-9]{1,2}(?:\.[0-9])?")
 _NO_WORD = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}|[a-f]{6,}")  # chance, or hexadecimal
-# What follows a segment that ends so may be the thing itself, also where it looks like a word.
-SECRETS = "(?i:(?:code|credential|invite|key|password|secret|session|token)s?|pass|passwd)"
-_NAMES_SECRET = re.compile(f".*{SECRETS}")
+# What follows a segment that ends so may be the thing itself, also where it looks like a word:
+# `token`, `accessToken`, `api_keys.json`.
+SECRETS = (
+    "(?i:(?:code|credential|invite|key|passphrase|password|secret|session|token)s?"
+    "|otp|pass|passwd|pin|pwd)[^/A-Za-z]*(?:[.%][0-9A-Za-z]+)*"
+)
+_NAMES_SECRET = re.compile(rf"{SECRETS}\Z")
 _SERVICE = re.compile(r"([a-z][a-z0-9-]{0,31})(?:\.[a-z0-9-]{1,32}){0,3}")
 _CALL = re.compile(r"(?=.{1,64}\Z)[A-Z][a-z]+[A-Za-z]*(?:20[0-9]{6}(?:v[0-9])?)?")
 
@@ -87,7 +91,7 @@ def _template(path: str) -> str:
             kept.append(_CUT)
             break
         kept.append(_ID if secret or not _says_something(segment) else segment)
-        secret = _NAMES_SECRET.fullmatch(segment) is not None
+        secret = _NAMES_SECRET.search(segment) is not None
     return "/" + "/".join(kept)
 
 

@@ -18,6 +18,7 @@ DELAYS = (
     *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
 )
 ATTEMPTS = len(DELAYS) + 1
+TRIED = timedelta(days=3.5)  # at the longest, unless the server asks for more
 _SPREAD = 0.1  # of a delay: what failed together is not tried again together
 
 

@@ -10,7 +10,7 @@ from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext, NoticeState
 from rollout.domain.notices.envelope import Envelopes
-from rollout.domain.notices.sending import Tally, outcome
+from rollout.domain.notices.sending import Tally, count_letters
 from rollout.services.notices.bundles import Bundle, Sealed, Written, bundles, proof
 from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.reading_hours import next_reading
@@ -74,10 +74,13 @@ class NoticeDelivery:
         if self._mailer is None:
             return 0
         with self._start() as uow:
+            if not uow.ledger.any_due():
+                return 0
+        self._renderer.refresh()
+        with self._start() as uow:
             batch = uow.ledger.lease(BATCH, LEASE)
             if not batch:
                 return 0
-            self._renderer.refresh()
             contexts = uow.notices.contexts([n.notice_id for n in batch], uow.now())
             held = self._held(uow, batch, contexts)
             uow.commit()
@@ -110,7 +113,7 @@ class NoticeDelivery:
                 half_sent = [notice for notice in reaped if notice.state != NoticeState.PENDING]
                 facts += [_fact_of_reaped(notice) for notice in half_sent]
                 uow.audit.append(facts)
-                uow.sending.count([outcome(n.deprecation, NoticeState(n.state)) for n in half_sent])
+                uow.sending.count(count_letters(_lost(reaped)))
                 uow.commit()
             return len(reaped)
 
@@ -262,6 +265,13 @@ class NoticeDelivery:
                 uow.letters.drop([sealed.bundle.lead.letter_id])
             uow.sending.count(counted)
             uow.commit()
+
+
+def _lost(reaped: Sequence[Reaped]) -> Iterator[tuple[str, int, NoticeState]]:
+    """Yield deprecation, letter and state of what may have arrived and is not sent again."""
+    for notice in reaped:
+        if notice.state == NoticeState.UNCERTAIN:
+            yield notice.deprecation, notice.letter, NoticeState.UNCERTAIN
 
 
 def _begin(uow: UnitOfWork, letters: Sequence[Sealed]) -> frozenset[int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from operator import attrgetter
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import NoticeState, retry_delay
-from rollout.domain.notices.sending import Tally, outcome
+from rollout.domain.notices.sending import Tally, count_letters
 from rollout.services.notices.bundles import Sealed
 from rollout.services.notices.escalation import escalate
 from rollout.services.ports import Outcome, Receipt, UnitOfWork
@@ -31,7 +32,7 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[
     """
     each = [(leased, *one) for one in sent for leased in one[0].bundle.notices]
     ended = [_ended(leased, receipt) for leased, _, receipt in each]
-    recorded = _finish(uow, ended)
+    recorded = uow.ledger.finish(ended)  # whoever has a lease that was lost records that one
     facts = []
     for end, (leased, sealed, receipt) in zip(ended, each, strict=True):
         if leased.notice_id not in recorded:
@@ -50,33 +51,26 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[
             if receipt.outcome in UNTAKEN and leased.notice_id in recorded
         ]
     )
-    for end in ended:
-        if end.state in UNDELIVERED and end.leased.notice_id in recorded:
-            escalate(uow, end.leased)
-    return _letters([end for end in ended if end.leased.notice_id in recorded])
+    lost = [end.leased for end in ended if end.state in UNDELIVERED]
+    for leased in sorted(lost, key=attrgetter("enrollment_id")):  # see `escalate` of the port
+        if leased.notice_id in recorded:
+            escalate(uow, leased)
+    return _counted([end for end in ended if end.leased.notice_id in recorded])
 
 
 def give_up(uow: UnitOfWork, leased: Leased, reason: str) -> Sequence[Tally]:
     """Write that a notice cannot be sent, and tell others; what to count is as for `record`."""
     end = Ended(leased, unsent(leased, NoticeState.DEAD), reason)
-    if not _finish(uow, [end]):
+    if not uow.ledger.finish([end]):
         return []
     uow.audit.append([fact_of(action_of(end.state), leased, reason)])
     if end.state in UNDELIVERED:
         escalate(uow, leased)
-    return _letters([end])
+    return _counted([end])
 
 
-def _finish(uow: UnitOfWork, ended: Sequence[Ended]) -> Collection[int]:
-    """Return what is recorded: whoever has a lease that was lost records that one."""
-    uow.ledger.lock([end.leased for end in ended if end.state in UNDELIVERED])
-    return uow.ledger.finish(ended)
-
-
-def _letters(ended: Sequence[Ended]) -> list[Tally]:
-    """Count each letter once for a deprecation, however many notices of it the letter told."""
-    letters = {(end.leased.letter_id, end.leased.deprecation): end.state for end in ended}
-    return [outcome(deprecation, state) for (_, deprecation), state in letters.items()]
+def _counted(ended: Sequence[Ended]) -> Sequence[Tally]:
+    return count_letters((end.leased.deprecation, end.leased.letter_id, end.state) for end in ended)
 
 
 def _ended(leased: Leased, receipt: Receipt) -> Ended:

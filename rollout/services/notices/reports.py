@@ -64,6 +64,9 @@ class MailReports:
             new = uow.reports.keep(mail, about, excerpt=strange)
             if new:
                 ends = [(each, _apply(uow, mail, each)) for each in told]
+                for each, end in sorted(ends, key=lambda one: one[0].enrollment_id):
+                    if end is NoticeState.BOUNCED and each.state is not NoticeState.BOUNCED:
+                        escalate(uow, each)
                 # One letter, however much it told; last, and in order: see `count` of the port.
                 back = {
                     each.deprecation: (each.notice_id, end)
@@ -90,8 +93,6 @@ def _apply(uow: UnitOfWork, mail: ReturnedMail, notice: ReportedNotice) -> Notic
         _suppress(uow, notice, report)
         if report.kind in _FACTS:
             uow.audit.append([_fact(mail, notice, report)])
-    if state is NoticeState.BOUNCED and notice.state is not NoticeState.BOUNCED:
-        escalate(uow, notice)
     if state in ARRIVED and notice.state not in ARRIVED:
         uow.cutoff.look_again([notice.enrollment_id])
     return state

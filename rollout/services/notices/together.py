@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 # Seconds for which the first waits for others, where others there were: so are twice as many
-# answered at once. PostgreSQL's commit_delay is the same.
+# answered at once. PostgreSQL's commit_delay works the same way.
 COMPANY = 0.002
 
 

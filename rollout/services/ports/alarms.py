@@ -109,10 +109,10 @@ class AlarmsRepository(Protocol):
         self,
         telling: Telling,
         *,
-        anybody: bool,
+        last: datetime | None,
         reached: Collection[str],
         attempts: int,
         next_at: datetime | None,
     ) -> None:
-        """Note how a telling ended, and whether anybody was told, unless its lease was lost."""
+        """Note how a telling ended, and when all were told last, unless its lease was lost."""
         ...

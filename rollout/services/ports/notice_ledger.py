@@ -47,6 +47,7 @@ class Reaped:
     """A notice taken back from a dead sender: pending, or else it may have arrived."""
 
     notice_id: int
+    letter: int  # the same of all that one letter tells
     deprecation: str
     account_id: str
     step: str
@@ -62,6 +63,10 @@ NONE: Mapping[int, int] = {}
 
 class NoticeLedger(Protocol):
     """Speaks inside one unit of work."""
+
+    def any_due(self) -> bool:
+        """Say whether there is anything to be sent now."""
+        ...
 
     def lease(self, limit: int, length: timedelta) -> Sequence[Leased]:
         """Claim notices that are due to be sent, and what else is due to the same addresses."""
@@ -79,13 +84,6 @@ class NoticeLedger(Protocol):
         """Mark as being sent; leave out those whose lease was lost or that are out of date.
 
         ``versions``: of their templates, by notice.
-        """
-        ...
-
-    def lock(self, notices: Sequence[Leased]) -> None:
-        """Wait for whoever else writes to the people of these accounts; keep them waiting then.
-
-        Only then can it be said of one that nobody else is told.
         """
         ...
 

@@ -125,6 +125,8 @@ class NoticesRepository(Protocol):
     def escalate(self, notice_id: int) -> Sequence[str]:
         """Tell the others of an account what one of them cannot be told, and nobody else was.
 
+        Until the transaction ends, nobody else does so for the same enrollment. Of several, the one
+        with the lowest id comes first, and all of them after whatever else there is to be changed.
         Returns their addresses: none where somebody has been told, or has yet to be.
         """
         ...

@@ -25,7 +25,7 @@ class SendingRepository(Protocol):
     """Speaks inside one unit of work."""
 
     def count(self, tallies: Sequence[Tally]) -> None:
-        """Add to what became of notices in the present minute.
+        """Add to what became of letters in the present minute.
 
         It comes last in a transaction: senders wait for each other from here to its end.
         """
@@ -40,7 +40,7 @@ class SendingRepository(Protocol):
         ...
 
     def tallies(self, window: timedelta) -> Sequence[Tally]:
-        """Return of each deprecation that is not paused what became of its notices of late."""
+        """Return of each deprecation that is not paused what became of its letters of late."""
         ...
 
     def pauses(self) -> Sequence[SendingPause]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
 from rollout.domain.plan import Step
-from rollout.domain.webhooks.attempts import Answer, Ending, delay
+from rollout.domain.webhooks.attempts import TRIED, Answer, Ending, delay
 from rollout.services.notices.reading_hours import when_open
 from rollout.services.ports import StartUnitOfWork, UnitOfWork
 from rollout.services.ports.notices import NewNotice
@@ -86,7 +86,8 @@ def _record(uow: UnitOfWork, claimed: Claimed, answer: Answer) -> None:
             if not _end(uow, claimed, DeliveryState.FAILED, answer.text):
                 return
             endpoint_id = claimed.endpoint.endpoint_id
-            dead = not uow.webhook_outbox.any_delivered(endpoint_id, claimed.event.at)
+            since = max(claimed.event.at, uow.now() - TRIED)  # it may have been sent again
+            dead = not uow.webhook_outbox.any_delivered(endpoint_id, since)
             if answer.asked and (ending is Ending.GONE or dead):  # else it is our own fault
                 _disable(uow, claimed, answer)
 
