@@ -17,7 +17,7 @@ from rollout.adapters.embedded.servers import EmbeddedServers
 from rollout.testing import FakeMailer
 from tests.support.campaign import Campaign
 from tests.support.command_line import CommandLine
-from tests.support.database import be_quick, fresh_database, make_template
+from tests.support.database import be_quick, fresh_database, make_template, quick_place
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -26,7 +26,7 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 def servers() -> Iterator[EmbeddedServers]:
     # Not below pytest's own directory, which every other run of pytest closes to servers.
     with (
-        TemporaryDirectory(prefix="rollout-test-") as place,
+        TemporaryDirectory(prefix="rollout-test-", dir=quick_place()) as place,
         EmbeddedServers.start(Path(place)) as running,
     ):
         be_quick(running.database_url)
