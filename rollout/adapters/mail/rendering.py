@@ -25,6 +25,7 @@ from rollout.adapters.mail.template_set import (
     SUBJECT,
     TEXT,
     TemplateSet,
+    template_set,
 )
 from rollout.adapters.one_line import one_line
 from rollout.domain.account_calendar import AccountCalendar, AccountDate
@@ -64,7 +65,7 @@ class TemplateRenderer:
         with self._one_at_a_time:  # what one thread of a worker has read is there for all
             sources = self._texts.now()
             if self._current is None or self._current.sources is not sources:
-                self._current = TemplateSet(sources)
+                self._current = template_set(sources)
 
     def _at_present(self) -> TemplateSet:
         if self._current is None:

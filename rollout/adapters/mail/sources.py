@@ -98,6 +98,9 @@ class Sources:
 
     layers: Sequence[tuple[str, Mapping[str, str]]]  # origin and texts, what lies on top first
 
+    def __hash__(self) -> int:
+        return hash(tuple((origin, *texts) for origin, texts in self.layers))
+
     def of(self, name: str) -> Sequence[Source]:
         """Return the texts of that name, the one that counts first; none, if there is none."""
         return [Source(origin, texts[name]) for origin, texts in self.layers if name in texts]

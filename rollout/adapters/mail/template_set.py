@@ -6,9 +6,9 @@ import re
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +50,8 @@ CHAT = "_chat"
 DATE_NAMES = frozenset(field.name for field in fields(AccountDate)) | {"language", "direction"}
 
 
+WITH_TEXTS = "jinja2.ext.i18n"
+_PARSER = Environment(extensions=[WITH_TEXTS], autoescape=True)
 _NAME = re.compile(r"_?[a-z0-9][a-z0-9-]*")
 _PARTS = {
     BRIEF: ("title.txt", "page.html"),
@@ -136,26 +138,24 @@ class TemplateSet:
         return self._versions[known]
 
     def _version(self, template: str, language: Language) -> TemplateVersion:
-        names = self._needed(language, [*(f"{template}/{part}" for part in PARTS), *SEVERAL])
+        names = self._needed([*(f"{template}/{part}" for part in PARTS), *SEVERAL])
         sources = {name: self.sources.of(name)[:1] for name in sorted(names)}
         for locale in language.catalogues:
             name = catalogue_name(locale)
             sources[name] = self.sources.of(name)
         return TemplateVersion(template, language.tag, sources, _digest(sources))
 
-    def _needed(self, language: Language, names: Sequence[str]) -> set[str]:
+    def _needed(self, names: Sequence[str]) -> set[str]:
         """Return some files and all that they extend, include or import."""
-        environment = self._environment(language)
         found, waiting = set[str](), list(names)
         while waiting:
             name = waiting.pop()
             if name in found or not (sources := self.sources.of(name)):
                 continue
             found.add(name)
-            with suppress(TemplateSyntaxError):  # it is said where the file itself is rendered
-                for wanted in find_referenced_templates(environment.parse(sources[0].text)):
-                    # One whose name is made up while it is rendered may be any.
-                    waiting += self.sources.names() if wanted is None else [wanted]
+            for wanted in _references(sources[0].text):
+                # One whose name is made up while it is rendered may be any.
+                waiting += self.sources.names() if wanted is None else [wanted]
         return found
 
     def _environment(self, language: Language) -> Environment:
@@ -171,7 +171,7 @@ class TemplateSet:
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
+            extensions=[WITH_TEXTS],
         )
         environment.policies["ext.i18n.trimmed"] = True
         environment.filters.update(self._filters)
@@ -187,6 +187,24 @@ class TemplateSet:
             if frame.f_code.co_filename in names:
                 where = f"{frame.f_code.co_filename}, line {line}"
         return where
+
+
+@lru_cache(maxsize=4)
+def template_set(sources: Sources) -> TemplateSet:
+    """Return what is compiled of these texts: all who read the same texts share it."""
+    return TemplateSet(sources)
+
+
+@lru_cache(maxsize=1000)
+def _references(source: str) -> tuple[str | None, ...]:
+    """Return what a file extends, includes or imports; None: a name made up while it is rendered.
+
+    Of one that is no template, nothing: that is said where it is rendered.
+    """
+    try:
+        return tuple(find_referenced_templates(_PARSER.parse(source)))
+    except TemplateSyntaxError:
+        return ()
 
 
 def _digest(sources: Mapping[str, Sequence[Source]]) -> bytes:
