@@ -65,6 +65,7 @@ class NoticeDelivery:
         self._pacing = pacing
         self._ledger = Together(self._write)
         self._versions = VersionBook(start, renderer)
+        self._idle = True  # as far as is known
 
     def sweep(self) -> int:
         """Send one batch; return how many notices it took.
@@ -73,12 +74,14 @@ class NoticeDelivery:
         """
         if self._mailer is None:
             return 0
-        with self._start() as uow:
-            if not uow.ledger.any_due():
-                return 0
+        if self._idle:
+            with self._start() as uow:
+                if not uow.ledger.any_due():
+                    return 0
         self._renderer.refresh()
         with self._start() as uow:
             batch = uow.ledger.lease(BATCH, LEASE)
+            self._idle = not batch
             if not batch:
                 return 0
             contexts = uow.notices.contexts([n.notice_id for n in batch], uow.now())
