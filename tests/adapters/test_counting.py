@@ -63,6 +63,7 @@ ODDITIES = [
     (b"GET / ", b"GET //8//9/x /3"),
     (b"GET / ", b"GET /a/b/c/d/e/f/g/1 "),
     (b"GET / ", b"GET /x9_token/hunter "),
+    (b"GET / ", "GET /P\u0130N/hunter/\u212aEY/hunter ".encode()),
     (b"GET / ", b"GET /token.json/hunter/Token%20/hunter "),
     (b"GET / ", b"GET /Token/keys/hunter/ID?x=/y "),
     (b"GET / HTTP/1.1", b"-"),

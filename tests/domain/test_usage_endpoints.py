@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from base64 import b32encode
 from uuid import UUID
 
@@ -155,3 +156,10 @@ def test_what_feeds_write_is(text: str) -> None:
 def test_a_digest_stands_for_each_endpoint_and_nothing_for_none() -> None:
     assert digest_endpoint("") == bytes(8)
     assert len({digest_endpoint(e) for e in ("GET /a", "GET /b", "s3:GetObject")}) == 3
+
+
+@pytest.mark.parametrize("odd", ["pin" + ".1" * 200_000 + "-a", "pin." * 100_000 + "-a"])
+def test_a_hostile_path_costs_no_more_than_a_few_passes(odd: str) -> None:
+    began = time.process_time()
+    assert endpoint_of("GET", f"/{odd}/hunter") == "GET /{id}/hunter"
+    assert time.process_time() - began < 1

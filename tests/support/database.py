@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from os import environ
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -16,7 +17,7 @@ from rollout.adapters.db.engine import make_engine
 from rollout.adapters.db.migrate import migrate
 
 TEMPLATE = "rollout_template"
-ROOM = 4 << 30  # bytes: of which a server of tests takes a few hundred million
+ROOM = 2 << 30  # bytes: a server of tests takes a few hundred million
 _numbers = itertools.count(1)
 
 
@@ -31,10 +32,12 @@ def make_template(server_url: str) -> None:
 def quick_place() -> Path | None:
     """Return a folder in memory with room for databases, if there is one.
 
-    A database is copied there five times as fast as on a disk, and each test has one.
+    A database is copied there five times as fast as on a disk, and each test has one. What a run
+    that is killed leaves behind is called ``rollout-test-…``.
     """
     memory = Path("/dev/shm")  # noqa: S108 - what is made in it has a name of its own
-    roomy = memory.is_dir() and disk_usage(memory).free >= ROOM
+    room = ROOM * int(environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    roomy = memory.is_dir() and disk_usage(memory).free >= room
     return memory if roomy else None
 
 

@@ -70,19 +70,17 @@ RETURNING d.delivery_id, d.webhook_id, d.enrollment_id, d.step, d.template, d.sc
           p.generation, p.generation_since,
           p.state = 'active' AND {CURRENT} AS current
 """
-# Whoever is posting there has lost its lease, so that it records nothing of what is sent again.
-TAKE_BACK = """
-UPDATE webhook_endpoints SET lease = lease + 1, leased_until = NULL WHERE endpoint_id = :endpoint
-"""
 FREE = """
 UPDATE webhook_endpoints SET leased_until = NULL WHERE (endpoint_id, lease) = (:endpoint, :lease)
 """
-# What was skipped while it was being posted may have arrived all the same.
+# What was skipped while it was being posted may have arrived all the same; what is sent again since
+# counts its attempts anew, so an earlier one that failed says nothing of it.
 FINISH = """
 UPDATE webhook_deliveries SET state = :state, reason = :reason,
        attempt_at = coalesce(rollout_instant() + CAST(:wait AS interval), attempt_at),
        delivered_at = CASE WHEN :state = 'delivered' THEN rollout_instant() END
- WHERE delivery_id = :delivery AND (state = 'pending' OR :state = 'delivered')
+ WHERE delivery_id = :delivery
+   AND (state = 'pending' AND attempts = :attempts OR :state = 'delivered')
 """
 # What is out of date by now is left. The rest counts its attempts anew.
 RESEND = f"""
@@ -153,15 +151,18 @@ class SqlWebhookOutbox:
         mine = {"endpoint": claimed.endpoint.endpoint_id, "lease": claimed.lease}
         if not self._run(FREE, **mine).rowcount:
             return False
-        values = {"delivery": claimed.delivery_id, "state": state.value, "reason": reason}
+        values = {
+            "delivery": claimed.delivery_id,
+            "attempts": claimed.attempts,
+            "state": state.value,
+            "reason": reason,
+        }
         return bool(self._run(FINISH, **values, wait=wait).rowcount)
 
     def resend(self, endpoint_id: int, deliveries: Collection[int] | None) -> Sequence[int]:
         """Let what has failed, or was skipped, be due again: those, or all; return which."""
         wanted = list(deliveries) if deliveries is not None else None
-        again = sorted(self._run(RESEND, endpoint=endpoint_id, deliveries=wanted).scalars())
-        self._run(TAKE_BACK, endpoint=endpoint_id)
-        return again
+        return sorted(self._run(RESEND, endpoint=endpoint_id, deliveries=wanted).scalars())
 
     def any_delivered(self, endpoint_id: int, since: datetime) -> bool:
         """Say whether an endpoint has taken anything since then."""

@@ -30,9 +30,9 @@ _NO_WORD = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}|[a-f]{6,}")  # chance, or hexa
 # `token`, `accessToken`, `api_keys.json`.
 SECRETS = (
     "(?i:(?:code|credential|invite|key|passphrase|password|secret|session|token)s?"
-    "|otp|pass|passwd|pin|pwd)[^/A-Za-z]*(?:[.%][0-9A-Za-z]+)*"
+    "|otp|pass|passwd|pin|pwd)[^/A-Za-z]{0,9}(?:[.][A-Za-z]{1,5})?"
 )
-_NAMES_SECRET = re.compile(rf"{SECRETS}\Z")
+_NAMES_SECRET = re.compile(rf"{SECRETS}\Z", re.ASCII)
 _SERVICE = re.compile(r"([a-z][a-z0-9-]{0,31})(?:\.[a-z0-9-]{1,32}){0,3}")
 _CALL = re.compile(r"(?=.{1,64}\Z)[A-Z][a-z]+[A-Za-z]*(?:20[0-9]{6}(?:v[0-9])?)?")
 

@@ -10,11 +10,11 @@ from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.errors import BadInput
 from rollout.domain.notices import NoticeContext, NoticeState
 from rollout.domain.notices.envelope import Envelopes
-from rollout.domain.notices.sending import Tally, count_letters
+from rollout.domain.notices.sending import count_letters
 from rollout.services.notices.bundles import Bundle, Sealed, Written, bundles, proof
 from rollout.services.notices.pacing import Pacing
 from rollout.services.notices.reading_hours import next_reading
-from rollout.services.notices.recording import action_of, fact_of, give_up, record, unsent
+from rollout.services.notices.recording import action_of, conclude, fact_of, give_up, record, unsent
 from rollout.services.notices.together import Together
 from rollout.services.notices.versions import VersionBook
 from rollout.services.ports import (
@@ -219,7 +219,7 @@ class NoticeDelivery:
             return self._renderer.render(leased.template, context)
         except BadInput as error:
             with self._start() as uow:
-                uow.sending.count(give_up(uow, leased, error.message))
+                give_up(uow, leased, error.message)
                 uow.commit()
             return None
 
@@ -238,7 +238,7 @@ class NoticeDelivery:
         whatever may have arrived can be shown.
         """
         with self._start() as uow:
-            counted = record(uow, [sent for sent, _ in turns if sent])
+            recorded = record(uow, [sent for sent, _ in turns if sent])
             wanted = [then for _, then in turns if then]
             begun = _begin(uow, wanted)
             whole = [w for w in wanted if all(n.notice_id in begun for n in w.bundle.notices)]
@@ -247,7 +247,7 @@ class NoticeDelivery:
                 if len(bundle.notices) > 1:
                     uow.ledger.bundle(bundle.notices, bundle.lead)
             uow.letters.keep([letter for sealed in whole for letter in sealed.kept()])
-            uow.sending.count(counted)
+            conclude(uow, recorded)
             uow.commit()
         return [then in whole for _, then in turns]
 
@@ -256,17 +256,17 @@ class NoticeDelivery:
 
         If it has not even heard of this letter, that is no attempt to send it either.
         """
-        counted: Sequence[Tally] = ()
+        recorded: Sequence[Ended] = ()
         with self._start() as uow:
             untold = [leased for later in rest for leased in later.bundle.notices]
             if receipt.outcome is Outcome.NO_LINE:
                 untold += sealed.bundle.notices
             else:
-                counted = record(uow, [(sealed, receipt)])
+                recorded = record(uow, [(sealed, receipt)])
             waiting = uow.ledger.give_back(untold, receipt.reply, PEACE)
             if sealed.bundle.lead.notice_id in waiting:  # else somebody says that it is uncertain
                 uow.letters.drop([sealed.bundle.lead.letter_id])
-            uow.sending.count(counted)
+            conclude(uow, recorded)
             uow.commit()
 
 

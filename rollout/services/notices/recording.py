@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from rollout.domain.audit import ROLLOUT, Fact
 from rollout.domain.notices import NoticeState, retry_delay
-from rollout.domain.notices.sending import Tally, count_letters
+from rollout.domain.notices.sending import count_letters
 from rollout.services.notices.bundles import Sealed
 from rollout.services.notices.escalation import escalate
 from rollout.services.ports import Outcome, Receipt, UnitOfWork
@@ -24,11 +24,10 @@ UNDELIVERED = frozenset({NoticeState.BOUNCED, NoticeState.DEAD})
 UNTAKEN = frozenset({Outcome.TEMPORARY, Outcome.NO_LINE})
 
 
-def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[Tally]:
+def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[Ended]:
     """Write what the server said of each letter, with a fact for each notice that it told.
 
-    Returns what is to be counted. Whoever records counts it, by ``uow.sending``, as the last thing
-    in the transaction.
+    Returns what was recorded: `conclude` with it as the last thing in the transaction.
     """
     each = [(leased, *one) for one in sent for leased in one[0].bundle.notices]
     ended = [_ended(leased, receipt) for leased, _, receipt in each]
@@ -51,26 +50,25 @@ def record(uow: UnitOfWork, sent: Sequence[tuple[Sealed, Receipt]]) -> Sequence[
             if receipt.outcome in UNTAKEN and leased.notice_id in recorded
         ]
     )
+    return [end for end in ended if end.leased.notice_id in recorded]
+
+
+def give_up(uow: UnitOfWork, leased: Leased, reason: str) -> None:
+    """Write that a notice cannot be sent, and conclude."""
+    end = Ended(leased, unsent(leased, NoticeState.DEAD), reason)
+    if uow.ledger.finish([end]):
+        uow.audit.append([fact_of(action_of(end.state), leased, reason)])
+        conclude(uow, [end])
+
+
+def conclude(uow: UnitOfWork, ended: Sequence[Ended]) -> None:
+    """Tell others what was not delivered, and count: from here on, senders wait for each other."""
     lost = [end.leased for end in ended if end.state in UNDELIVERED]
     for leased in sorted(lost, key=attrgetter("enrollment_id")):  # see `escalate` of the port
-        if leased.notice_id in recorded:
-            escalate(uow, leased)
-    return _counted([end for end in ended if end.leased.notice_id in recorded])
-
-
-def give_up(uow: UnitOfWork, leased: Leased, reason: str) -> Sequence[Tally]:
-    """Write that a notice cannot be sent, and tell others; what to count is as for `record`."""
-    end = Ended(leased, unsent(leased, NoticeState.DEAD), reason)
-    if not uow.ledger.finish([end]):
-        return []
-    uow.audit.append([fact_of(action_of(end.state), leased, reason)])
-    if end.state in UNDELIVERED:
         escalate(uow, leased)
-    return _counted([end])
-
-
-def _counted(ended: Sequence[Ended]) -> Sequence[Tally]:
-    return count_letters((end.leased.deprecation, end.leased.letter_id, end.state) for end in ended)
+    uow.sending.count(
+        count_letters((end.leased.deprecation, end.leased.letter_id, end.state) for end in ended)
+    )
 
 
 def _ended(leased: Leased, receipt: Receipt) -> Ended:
