@@ -44,6 +44,15 @@ def facts(campaign: Campaign) -> list[tuple[str, str, str | None]]:
     ]
 
 
+def announced(cli: CommandLine, campaign: Campaign, server: WebhookServer) -> int:
+    """Add a webhook and let its first event wait; return its number."""
+    number: int = cli("webhook", "add", "acme", server.url, "--json").json["endpoint_id"]
+    campaign.at(NOW)
+    campaign.plan.apply(PLAN, "plan.yaml", "olga")
+    campaign.remind()
+    return number
+
+
 def test_a_webhook_from_its_first_day_to_its_last(
     cli: CommandLine, campaign: Campaign, server: WebhookServer
 ) -> None:
@@ -125,10 +134,7 @@ def test_a_test_that_is_not_taken_is_a_failure_that_says_what_came_back(
 def test_deliveries_are_listed_also_of_a_webhook_that_is_removed(
     cli: CommandLine, campaign: Campaign, server: WebhookServer
 ) -> None:
-    number = cli("webhook", "add", "acme", server.url, "--json").json["endpoint_id"]
-    campaign.at(NOW)
-    campaign.plan.apply(PLAN, "plan.yaml", "olga")
-    campaign.remind()
+    number = announced(cli, campaign, server)
     cli("webhook", "remove", number, "--reason", "gone")
 
     [delivery] = cli("webhook", "deliveries", number, "--json").items
@@ -141,10 +147,7 @@ def test_deliveries_are_listed_also_of_a_webhook_that_is_removed(
 def test_what_was_skipped_is_sent_again_once_the_webhook_is_on(
     cli: CommandLine, campaign: Campaign, server: WebhookServer
 ) -> None:
-    number = cli("webhook", "add", "acme", server.url, "--json").json["endpoint_id"]
-    campaign.at(NOW)
-    campaign.plan.apply(PLAN, "plan.yaml", "olga")
-    campaign.remind()
+    number = announced(cli, campaign, server)
     cli("webhook", "disable", number, "--reason", "they move house")
     assert "`rollout webhook enable" in cli("webhook", "resend", number).complaint
     cli("webhook", "enable", number)

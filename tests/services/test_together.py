@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -28,6 +28,17 @@ class Slow:
             raise ZeroDivisionError
         return [2 * number for number in numbers]
 
+    def ask_meanwhile(
+        self, pool: ThreadPoolExecutor, numbers: Sequence[int]
+    ) -> tuple[Future[int], list[Future[int]]]:
+        """Ask for 1, and while that is being answered for the others; then let it answer."""
+        first = pool.submit(self.together.ask, 1)
+        wait_until(lambda: self.asked == [[1]])
+        others = [pool.submit(self.together.ask, number) for number in numbers]
+        wait_until(lambda: len(self.together._waiting) == len(numbers))
+        self.may_answer.set()
+        return first, others
+
 
 @pytest.fixture
 def slow() -> Slow:
@@ -42,11 +53,7 @@ def test_who_comes_alone_is_answered_alone(slow: Slow) -> None:
 
 def test_those_who_come_while_another_is_answered_are_answered_at_once(slow: Slow) -> None:
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(slow.together.ask, 1)
-        wait_until(lambda: slow.asked == [[1]])
-        others = [pool.submit(slow.together.ask, number) for number in range(2, 9)]
-        wait_until(lambda: len(slow.together._waiting) == 7)
-        slow.may_answer.set()
+        first, others = slow.ask_meanwhile(pool, range(2, 9))
         assert [future.result() for future in (first, *others)] == [2, 4, 6, 8, 10, 12, 14, 16]
     assert slow.asked == [[1], [2, 3, 4, 5, 6, 7, 8]]
 
@@ -56,11 +63,7 @@ def test_in_company_the_first_waits_a_moment_for_the_others(
 ) -> None:
     monkeypatch.setattr(together, "COMPANY", 0.5)
     with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(slow.together.ask, 1)
-        wait_until(lambda: slow.asked == [[1]])
-        others = [pool.submit(slow.together.ask, number) for number in (2, 3)]
-        wait_until(lambda: len(slow.together._waiting) == 2)
-        slow.may_answer.set()
+        first, others = slow.ask_meanwhile(pool, (2, 3))
         assert [each.result() for each in (first, *others)] == [2, 4, 6]
         list(pool.map(slow.together.ask, (4, 5)))
     assert slow.asked == [[1], [2, 3], [4, 5]]
@@ -68,11 +71,7 @@ def test_in_company_the_first_waits_a_moment_for_the_others(
 
 def test_what_fails_fails_for_those_who_asked_together_and_for_nobody_else(slow: Slow) -> None:
     with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(slow.together.ask, 1)
-        wait_until(lambda: slow.asked == [[1]])
-        others = [pool.submit(slow.together.ask, number) for number in (0, 2)]
-        wait_until(lambda: len(slow.together._waiting) == 2)
-        slow.may_answer.set()
+        first, others = slow.ask_meanwhile(pool, (0, 2))
         assert first.result() == 2
         for future in others:
             with pytest.raises(ZeroDivisionError):

@@ -154,7 +154,7 @@ class WebhookOutbox(Protocol):
     def resend(self, endpoint_id: int, deliveries: Collection[int] | None) -> Sequence[int]:
         """Let what has failed, or was skipped, be due again: those, or all; return which.
 
-        What tells a date that has moved since is left out.
+        What is out of date by now is left out.
         """
         ...
 
